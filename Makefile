@@ -1,0 +1,39 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE
+
+KEEP ?=
+python := .venv/bin/python
+
+.PHONY: help setup demo lab lab-down test test-fast lint requirements clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with the pinned packages and see that a Docker engine answers (nothing to do: under a second)
+	@tools/setup
+
+demo: setup ## Train a model in the lab from an empty account and back; KEEP=1 leaves the stack up
+	@KEEP=$(KEEP) $(python) tools/demo.py
+
+lab: setup ## Start the emulated AWS account on this machine
+	@$(python) -m lab up
+
+lab-down: setup ## Stop it and remove all it made
+	@$(python) -m lab down
+
+test: setup ## Run every test, with one summary at the end
+	@tools/test
+
+test-fast: setup ## Unit tests, contracts and lint of the changed files: under a minute
+	@tools/test fast
+
+lint: setup ## Lint everything
+	@tools/test lint
+
+requirements: setup ## Pin the newest packages that requirements.in allows
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --upgrade --quiet --custom-compile-command 'make requirements' --output-file requirements.txt requirements.in
+
+clean: ## Remove what tests and builds leave behind (not .venv, not the lab)
+	@rm -rf build .ansible .pytest_cache .ruff_cache .mypy_cache
