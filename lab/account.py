@@ -1,0 +1,83 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The account: moto in this process, its lock, and what it tells and hears about instances."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from lab import shims, wanted
+from lab.addresses import AddressPool
+from lab.calls import Call
+from lab.errors import Answer, typed_error
+from lab.wanted import Wanted
+
+log = logging.getLogger(__name__)
+NOT_IMPLEMENTED = "NotImplemented"
+
+
+class Account:
+    """moto behind one lock: it is not made for threads, and the lab's laws must see the state they decide on."""
+
+    def __init__(self, pool: AddressPool) -> None:
+        shims.install(pool)
+        self.lock = threading.RLock()
+        self._application = DomainDispatcherApplication(create_backend_app)
+
+    def call(self, environ: dict[str, Any], body: bytes, call: Call) -> Answer:
+        """Let moto answer; whatever it cannot do becomes an error of AWS's shape that no client retries."""
+        with self.lock:
+            try:
+                answer = run_application(self._application, environ, body)
+            except NotImplementedError as error:
+                return typed_error(call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}: {error}")
+            except Exception as error:
+                log.exception("%s %s failed inside moto", call.service, call.action)
+                message = f"{call.service} {call.action} failed inside the lab: {type(error).__name__}: {error}"
+                return typed_error(call.protocol, "LabFailure", message)
+        if answer.status >= 400 and answer.content_type.startswith("text/html") and b"<!doctype html>" in answer.body[:20].lower():
+            return typed_error(call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}.")
+        return answer
+
+    def wanted(self) -> Wanted:
+        with self.lock:
+            return wanted.read()
+
+    def instance_failed(self, instance_id: str, why: str) -> None:
+        """An instance whose box cannot start ends as EC2 ends one whose host is broken."""
+        with self.lock:
+            for backend in shims.regional_backends("ec2"):
+                instance = backend.get_instance_by_id(instance_id)
+                if instance is not None and instance.state != "terminated":
+                    instance.terminate()
+                    instance.state_reason.code = "Server.InternalError"
+                    instance.state_reason.message = f"Server.InternalError: {why}"[:400]
+
+
+def run_application(application: Callable[..., Iterable[bytes]], environ: dict[str, Any], body: bytes) -> Answer:
+    """Call a WSGI application with a body that was read already, and collect its whole answer."""
+    captured: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        captured["status"], captured["headers"] = int(status.split()[0]), headers
+        return lambda data: None
+
+    request = {key: value for key, value in environ.items() if key not in ("HTTP_TRANSFER_ENCODING", "wsgi.input_terminated")}
+    request["wsgi.input"], request["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+    chunks = application(request, start_response)
+    try:
+        content = b"".join(chunks)
+    finally:
+        close = getattr(chunks, "close", None)
+        if close:
+            close()
+    headers = captured["headers"]
+    content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return Answer(captured["status"], content_type, content, tuple((name, value) for name, value in headers if name.lower() != "content-type"))
