@@ -1,0 +1,163 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows the log of a training while it trains, over the node's normal connection.
+
+The log is asked for again and again from a cursor instead of being held open, so a lost connection is nothing but a late answer.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shlex
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.plugins.connection import ConnectionBase
+from ansible.utils.display import Display
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+
+display = Display()
+
+WAIT_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 10.0
+
+_MARKER_PREFIX = "trainyard-follow-"
+# This file is imported by ansible-playbook itself, before it forks the worker that runs the task.
+_COMMAND = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+@atexit.register
+def _say_what_goes_on() -> None:
+    """After Ctrl-C the workers are dead without a word. What they leave in a marker is said by the process that started them."""
+    for marker in sorted(Path(C.DEFAULT_LOCAL_TMP).glob(_MARKER_PREFIX + "*")):
+        display.display(f"{marker.read_text(encoding='utf-8')} To come back to its log, run the same command again: {_COMMAND}")
+        marker.unlink()
+
+
+class ActionModule(ActionBase):
+    """Runs the module, then shows the log until the run has ended, then asks the module for the result."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        dummy, options = self.validate_argument_spec(argument_spec=CONTAINER)
+        started = self._module("training_container", dict(self._task.args), task_vars)
+        followed = options["follow"] and options["state"] == "started" and started.get("container_id")
+        if followed and not self._task.check_mode:
+            return _without_secrets(Following(self, options, task_vars).follow(started))
+        return _without_secrets(started)
+
+    def _module(self, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self._execute_module(module_name=f"trainyard.aws.{name}", module_args=args, task_vars=task_vars)
+
+
+class Following:
+    """One run on one node, followed from the terminal."""
+
+    def __init__(self, action: ActionModule, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
+        self._action = action
+        self._options = options
+        self._task_vars = task_vars
+        self._run_id = options["run_id"]
+        self._node = task_vars.get("inventory_hostname", "the node")
+        self._prefix = f"[{self._node}] " if len(task_vars.get("ansible_play_hosts_all", ())) > 1 else ""
+        self._marker = Path(C.DEFAULT_LOCAL_TMP) / f"{_MARKER_PREFIX}{os.getpid()}"
+
+    def follow(self, started: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Show the log to its end and return the module's result."""
+        self._say(self._opening(started))
+        self._marker.write_text(f'The training of run "{self._run_id}" goes on, on {self._node}.', encoding="utf-8")
+        try:
+            fault = self._show_log(tail=self._options["tail"] if started["attached"] else 0)
+            if fault:
+                return {**started, **fault, "failed": True}
+            ended = started if started["exit_code"] is not None else self._ask("training_container", dict(self._action._task.args))
+        finally:
+            self._marker.unlink(missing_ok=True)
+        if "exit_code" in ended:
+            self._say(f'Run "{self._run_id}" ended after {ended["duration_seconds"]} s: {sanitise(ended["reason"])}')
+        return {**ended, **{key: started[key] for key in ("changed", "steps", "attached", "diff") if key in started}}
+
+    def _opening(self, started: dict[str, t.Any]) -> str:
+        if started["exit_code"] is not None and started["attached"]:
+            return f'Run "{self._run_id}" has ended already; the last lines of its log:'
+        verb = "Coming back to" if started["attached"] else "Following"
+        return f'{verb} run "{self._run_id}" on {self._node}. Ctrl-C ends the following, not the training; the same command comes back to it.'
+
+    def _show_log(self, tail: int) -> dict[str, t.Any]:
+        """Returns what went wrong, or nothing."""
+        cursor = ""
+        while True:
+            answer = self._ask("training_container_logs", {"run_id": self._run_id, "cursor": cursor, "tail": tail, "wait_seconds": WAIT_SECONDS})
+            if answer.get("failed"):
+                return {"msg": answer.get("msg", "The log cannot be read.")}
+            self._show(answer["lines"])
+            if answer["ended"]:
+                return {}
+            # An empty log has no place to point to yet, and its first lines must not be cut to a tail then.
+            cursor, tail = answer["cursor"], 0
+
+    def _ask(self, module: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Ask a module on the node until it answers, or patience ends."""
+        lost_since, pause = 0.0, 1.0
+        while True:
+            try:
+                answer = self._action._module(module, args, self._task_vars)
+                # Without an answer of the module itself its process was cut off on the way.
+                reason = str(answer.get("module_stderr") or answer.get("msg")) if answer.get("unreachable") or "module_stdout" in answer else ""
+            except AnsibleConnectionFailure as error:
+                reason = str(error)
+            if not reason:
+                if lost_since:
+                    self._say(f"Connection to {self._node} is back after {time.monotonic() - lost_since:.0f} s.")
+                return answer
+            if not lost_since:
+                lost_since = time.monotonic()
+                self._say(f"Connection to {self._node} lost; the training goes on there. Trying again for {self._options['patience_seconds']} s.")
+            elif time.monotonic() - lost_since > self._options["patience_seconds"]:
+                return {"failed": True, "msg": self._out_of_patience(reason)}
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            self._reset_connection()
+
+    def _out_of_patience(self, reason: str) -> str:
+        return (
+            f'Cannot follow run "{self._run_id}": {self._node} did not answer for {self._options["patience_seconds"]} s '
+            f"({sanitise(' '.join(reason.split()))[:300]}). Nobody stopped the training. "
+            "See whether the node still runs, then run the same command again to come back to the log."
+        )
+
+    def _reset_connection(self) -> None:
+        connection = self._action._connection
+        if type(connection).reset is ConnectionBase.reset:
+            return
+        try:
+            connection.reset()
+        except AnsibleConnectionFailure:
+            pass  # the next attempt says so
+
+    def _show(self, lines: list[str]) -> None:
+        if lines and not self._action._task.no_log:
+            # One message for all of them: whole lines of several nodes interleave, and a burst does not fill the queue.
+            display.display("\n".join(self._prefix + sanitise(line) for line in lines))
+
+    def _say(self, text: str) -> None:
+        display.display(self._prefix + text)
+
+
+def _without_secrets(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """With -vvv Ansible shows a module's options. The environment may hold keys."""
+    options = result.get("invocation", {}).get("module_args", {})
+    if options.get("environment"):
+        options["environment"] = dict.fromkeys(options["environment"], "(not shown)")
+    return result

@@ -1,0 +1,399 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""The training containers of a node, through the Docker SDK for Python, and what they leave in their run directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import traceback
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import (
+    CHECKPOINTS,
+    INPUT,
+    MODEL,
+    OUTPUT,
+    describe,
+    ending_of,
+    failure_message,
+    faults_of_match,
+    seconds_between,
+    steps_to_remove,
+    steps_to_start,
+    steps_to_stop,
+    time_of,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._container_log import line_of, whole_log
+from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise, text_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    LABEL_PREFIX,
+    NAME_PREFIX,
+    Ending,
+    Spec,
+    State,
+    Step,
+    TrainingError,
+)
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+    from docker.types import LogConfig, Mount
+    from docker.types import Ulimit as DockerUlimit
+
+    DOCKER_IMPORT_ERROR = ""
+except ImportError:
+    DOCKER_IMPORT_ERROR = traceback.format_exc()
+
+# The local driver keeps bytes that are not UTF-8, which json-file does not. 20 files of 1 GB are more than a training writes;
+# beyond that Docker drops the oldest.
+LOG_DRIVER = {"type": "local", "config": {"max-size": "1g", "max-file": "20", "compress": "false"}}
+_CONNECT_SECONDS = 60
+_FAILURE_BYTES = 1024
+_TAIL_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a run that ended wrote."""
+
+    log_lines: int
+    last_lines: tuple[str, ...]
+
+
+class Engine:
+    """Docker on this node."""
+
+    def __init__(self) -> None:
+        if DOCKER_IMPORT_ERROR:
+            raise TrainingError(
+                "Cannot speak to Docker on this node",
+                "the Docker SDK for Python is not installed for the Python that Ansible uses here.",
+                "Install python3-docker (role trainyard.aws.docker_engine does).",
+            )
+        try:
+            self._client = docker.from_env(version="auto", timeout=_CONNECT_SECONDS)
+        except DockerException as error:
+            raise TrainingError(
+                "Cannot reach Docker on this node", f"{error}.", "See `systemctl status docker` there, and run the task with become: true."
+            ) from error
+
+    def find(self, run_id: str) -> State | None:
+        try:
+            return _state_of(self._client.api.inspect_container(NAME_PREFIX + run_id))
+        except NotFound:
+            return None
+        except APIError as error:
+            raise _docker_error(f'Cannot look for run "{run_id}"', error) from error
+
+    def all(self) -> list[State]:
+        """Every run on this node."""
+        listed = self._client.api.containers(all=True, filters={"label": LABEL_PREFIX + "run"})
+        found = (self.find(each["Labels"][LABEL_PREFIX + "run"]) for each in listed)
+        return sorted((state for state in found if state), key=lambda state: state.run_id)
+
+    def do(self, step: Step, want: Spec, grace_seconds: int) -> None:
+        try:
+            if step.verb == "create":
+                self._create(want)
+            elif step.verb == "start":
+                self._start(want)
+            elif step.verb == "stop":
+                self._stop(want, grace_seconds)
+            else:
+                self._client.api.remove_container(want.container_name)
+        except APIError as error:
+            raise _docker_error(f'Cannot {step.verb} the container of run "{want.run_id}"', error) from error
+
+    def resolve(self, image: str) -> tuple[str, str]:
+        """The image's id and its digest, from the registry if it is not here. Its digest is its id where no registry gave it."""
+        try:
+            try:
+                found = self._client.images.get(image)
+            except ImageNotFound:
+                found = self._client.images.pull(image)
+        except APIError as error:
+            raise TrainingError(
+                f'Cannot pull image "{image}"',
+                f"{error.explanation or error}.",
+                "See that its name and tag are right, that the node may read the registry, and that it is logged in there where it must be.",
+            ) from error
+        repository = image.split("@")[0].rsplit(":", 1)[0] if ":" in image.rsplit("/", 1)[-1] else image.split("@")[0]
+        digests = [each for each in found.attrs.get("RepoDigests") or () if each.split("@")[0] == repository]
+        return found.id, (digests or [found.id])[0]
+
+    def _create(self, want: Spec) -> None:
+        image_id, digest = self.resolve(want.image)
+        _prepare_directories(want)
+        try:
+            self._client.containers.create(image_id, **_options_of(want, digest))
+        except APIError as error:
+            # A second run of this task, started by hand or left over from a killed one, was faster: its container is the run's.
+            other = self.find(want.run_id)
+            if error.status_code != 409 or other is None or faults_of_match(want, other):
+                raise
+
+    def _start(self, want: Spec) -> None:
+        try:
+            self._client.api.start(want.container_name)
+        except APIError:
+            # A container that never ran would keep its faulty command under the run's name for ever.
+            state = self.find(want.run_id)
+            if state is not None and not time_of(state.started_at):
+                self._client.api.remove_container(want.container_name)
+            raise
+
+    def _stop(self, want: Spec, grace_seconds: int) -> None:
+        state = self.find(want.run_id)
+        if state is not None:
+            with open(_stop_marker(state.directory), "w", encoding="utf-8") as marker:
+                marker.write(f"stopped on request, {grace_seconds} s of grace\n")
+        self._client.containers.get(want.container_name).stop(timeout=grace_seconds)
+
+
+def _stop_marker(directory: str) -> str:
+    return os.path.join(directory, "stop-requested")
+
+
+def _failure_file(directory: str) -> str:
+    return os.path.join(directory, "output", "failure")
+
+
+def _prepare_directories(want: Spec) -> None:
+    """Make the directories of the contract, and forget how an earlier container of this run ended."""
+    os.makedirs(want.directory, mode=0o750, exist_ok=True)
+    for volume in want.volumes:
+        if os.path.exists(volume.source):
+            continue
+        if volume.target not in (INPUT, OUTPUT, MODEL, CHECKPOINTS):
+            raise TrainingError(f'Cannot mount "{volume.source}" at {volume.target}', "it does not exist on the node.", "Put it there first.")
+        os.makedirs(volume.source)
+        # The image chooses its user, and without capabilities not even root writes into what belongs to others. Nobody but root
+        # passes the run's own directory above.
+        os.chmod(volume.source, 0o755 if volume.read_only else 0o777)
+    for left in (_stop_marker(want.directory), _failure_file(want.directory)):
+        if os.path.lexists(left):
+            os.remove(left)
+
+
+def _docker_error(what: str, error: t.Any) -> TrainingError:
+    return TrainingError(what, f"Docker says: {str(error.explanation or error).strip()}.", "Mend that, then run the same command again.")
+
+
+def _options_of(want: Spec, digest: str) -> dict[str, t.Any]:
+    """The container for the Docker SDK: it can do nothing but compute and write to its own directories."""
+    return {
+        "name": want.container_name,
+        "command": list(want.command) or None,
+        "entrypoint": list(want.entrypoint) or None,
+        "environment": dict(want.environment),
+        "labels": _labels_of(want, digest),
+        "mounts": [Mount(each.target, each.source, type="bind", read_only=each.read_only) for each in want.volumes],
+        "user": want.user or None,
+        "privileged": False,
+        "cap_drop": ["ALL"],
+        "cap_add": list(want.capabilities),
+        "security_opt": ["no-new-privileges"],
+        "init": True,
+        "detach": True,
+        "restart_policy": {"Name": "no"},
+        "log_config": LogConfig(**LOG_DRIVER),
+        "mem_limit": want.memory or None,
+        "memswap_limit": want.memory or None,
+        "shm_size": want.shm_size or None,
+        "pids_limit": want.pids_limit,
+        "ulimits": [DockerUlimit(name=each.name, soft=each.soft, hard=each.hard) for each in want.ulimits],
+    }
+
+
+def _labels_of(want: Spec, digest: str) -> dict[str, str]:
+    """What was asked for, so that the same wish is known again."""
+    values = {
+        "run": want.run_id,
+        "image": want.image,
+        "image-digest": digest,
+        "command": json.dumps(want.command),
+        "entrypoint": json.dumps(want.entrypoint),
+        "environment": json.dumps([name for name, dummy in want.environment]),
+        "directory": want.directory,
+    }
+    return {LABEL_PREFIX + name: value for name, value in values.items()}
+
+
+def _state_of(container: dict[str, t.Any]) -> State:
+    labels = {name[len(LABEL_PREFIX) :]: value for name, value in container["Config"]["Labels"].items() if name.startswith(LABEL_PREFIX)}
+    if "run" not in labels:
+        name = container["Name"].lstrip("/")
+        raise TrainingError(f'Cannot use container "{name}"', "it has the name of a run and was not made by us.", "Rename or remove it.")
+    state = container["State"]
+    environment = dict(pair.split("=", 1) for pair in container["Config"]["Env"] or () if "=" in pair)
+    asked = json.loads(labels["environment"])
+    return State(
+        container_id=container["Id"],
+        run_id=labels["run"],
+        status=state["Status"],
+        image=labels["image"],
+        image_digest=labels["image-digest"],
+        command=tuple(json.loads(labels["command"])),
+        entrypoint=tuple(json.loads(labels["entrypoint"])),
+        environment=tuple((name, environment.get(name, "")) for name in asked),
+        directory=labels["directory"],
+        memory=container["HostConfig"]["Memory"],
+        exit_code=state["ExitCode"],
+        out_of_memory=bool(state.get("OOMKilled")),
+        started_at=state["StartedAt"],
+        finished_at=state["FinishedAt"],
+    )
+
+
+def ending(state: State) -> Ending:
+    """How a run ended, with what it said itself in its output directory."""
+    failure = _own_words(_failure_file(state.directory))
+    return ending_of(state, failure, os.path.exists(_stop_marker(state.directory)))
+
+
+def _own_words(path: str) -> str:
+    """The beginning of a file that the container wrote; never of a file that a link of its points to."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        text = file.read(_FAILURE_BYTES).decode("utf-8", "replace")
+    return " ".join(sanitise(line).strip() for line in text.splitlines() if line.strip())
+
+
+def write_log(state: State, log_file: str) -> None:
+    """Write the whole log beside the run, once: the log of a container that ended does not change."""
+    finished = time_of(state.finished_at)
+    if not (os.path.exists(log_file) and finished and os.path.getmtime(log_file) >= finished.timestamp()):
+        os.makedirs(os.path.dirname(log_file), exist_ok=True)
+        with open(log_file + ".new", "wb") as file:
+            for piece in whole_log(LogReader(state.run_id).all_frames()):
+                file.write(piece)
+        os.replace(log_file + ".new", log_file)
+
+
+def read_output(log_file: str, tail: int) -> Output:
+    """How many lines a log has, and the last of them."""
+    if not os.path.exists(log_file):
+        return Output(0, ())
+    lines, last = 0, b"\n"
+    with open(log_file, "rb") as file:
+        for block in iter(lambda: file.read(_TAIL_BYTES), b""):
+            lines += block.count(b"\n")
+            last = block[-1:]
+        lines += last != b"\n"
+        file.seek(max(0, os.path.getsize(log_file) - _TAIL_BYTES))
+        end = file.read()
+    shown = (end[:-1] if end.endswith(b"\n") else end).split(b"\n")[-tail:] if tail > 0 and lines else []
+    return Output(lines, tuple(text_of(line_of(each)) for each in shown))
+
+
+def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: bool) -> dict[str, t.Any]:
+    """Bring the run into the wished state and say how it is."""
+    have = engine.find(want.run_id)
+    steps = {
+        "started": lambda: steps_to_start(want, have, [] if want.image else engine.all()),
+        "stopped": lambda: steps_to_stop(have),
+        "absent": lambda: steps_to_remove(have),
+    }[params["state"]]()
+    for step in () if check_mode else steps:
+        engine.do(step, want, params["grace_seconds"])
+    now = engine.find(want.run_id) if steps and not check_mode else have
+    return {
+        "changed": bool(steps),
+        "steps": [f"{step.verb}: {step.reason}" for step in steps],
+        "attached": params["state"] == "started" and have is not None and have.status != "created",
+        "diff": {"before": _outline(have), "after": _outline_after(params["state"], have, now, want, check_mode)},
+        **result_of(now, want, params, check_mode),
+    }
+
+
+def outline_of(state: State) -> dict[str, t.Any]:
+    """A run in a list of runs."""
+    return {
+        "run_id": state.run_id,
+        "status": state.status,
+        "image": state.image,
+        "image_digest": state.image_digest,
+        "directory": state.directory,
+        "started_at": state.started_at,
+        "exit_code": state.exit_code if state.ended else None,
+    }
+
+
+def outline_of(state: State) -> dict[str, t.Any]:
+    """A run in a list of runs."""
+    return {
+        "run_id": state.run_id,
+        "status": state.status,
+        "image": state.image,
+        "image_digest": state.image_digest,
+        "directory": state.directory,
+        "started_at": state.started_at,
+        "exit_code": state.exit_code if state.ended else None,
+    }
+
+
+def _outline(state: State | None) -> dict[str, str]:
+    return {"status": describe(state), "image": state.image} if state else {"status": "absent"}
+
+
+def _outline_after(wish: str, have: State | None, now: State | None, want: Spec, check_mode: bool) -> dict[str, str]:
+    if not check_mode:
+        return _outline(now)
+    if wish == "started" and (have is None or have.status == "created"):
+        return {"status": "running", "image": want.image or (have.image if have else "")}
+    if wish == "stopped" and have is not None and have.running:
+        return {"status": "stopped", "image": have.image}
+    return {"status": "absent"} if wish == "absent" else _outline(have)
+
+
+def result_of(state: State | None, want: Spec, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """What the module returns, with the same keys on every path."""
+    log_file = params["log_file"] or os.path.join(state.directory if state else want.directory, "log.txt")
+    result: dict[str, t.Any] = {
+        "run_id": want.run_id,
+        "container_name": want.container_name,
+        "container_id": state.container_id if state else "",
+        "status": state.status if state else "absent",
+        "image": state.image if state else want.image,
+        "image_digest": state.image_digest if state else "",
+        "command": list(state.command if state else want.command),
+        "entrypoint": list(state.entrypoint if state else want.entrypoint),
+        "environment_names": [name for name, dummy in (state.environment if state else want.environment)],
+        "directory": state.directory if state else want.directory,
+        "started_at": state.started_at if state and time_of(state.started_at) else "",
+        "finished_at": "",
+        "duration_seconds": 0.0,
+        "exit_code": None,
+        "reason": "",
+        "log_file": log_file,
+        "log_lines": 0,
+        "last_lines": [],
+    }
+    if state is None or not state.ended:
+        return result
+    how = ending(state)
+    if not check_mode:
+        write_log(state, log_file)
+    output = read_output(log_file, params["tail"])
+    result.update(
+        finished_at=state.finished_at,
+        duration_seconds=seconds_between(state.started_at, state.finished_at),
+        exit_code=how.exit_code,
+        reason=how.reason,
+        log_lines=output.log_lines,
+        last_lines=list(output.last_lines),
+    )
+    if how.failed and params["state"] == "started":
+        result["msg"] = failure_message(want.run_id, how, output.last_lines, log_file)
+    return result

@@ -1,0 +1,50 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""Options of the modules training_container and training_container_logs, shared with the action plugin that follows a run."""
+
+from __future__ import annotations
+
+import typing as t
+
+_ULIMIT: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "soft": {"type": "int", "required": True},
+    "hard": {"type": "int", "required": True},
+}
+_VOLUME: dict[str, t.Any] = {
+    "source": {"type": "path", "required": True},
+    "target": {"type": "str", "required": True},
+    "read_only": {"type": "bool", "default": True},
+}
+
+CONTAINER: dict[str, t.Any] = {
+    "run_id": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+    "image": {"type": "str"},
+    "command": {"type": "list", "elements": "str"},
+    "entrypoint": {"type": "list", "elements": "str"},
+    "environment": {"type": "dict"},
+    "directory": {"type": "path"},
+    "checkpoints_directory": {"type": "path"},
+    "hyperparameters_path": {"type": "str"},
+    "volumes": {"type": "list", "elements": "dict", "options": _VOLUME},
+    "user": {"type": "str"},
+    "capabilities": {"type": "list", "elements": "str"},
+    "memory": {"type": "str"},
+    "shm_size": {"type": "str"},
+    "pids_limit": {"type": "int", "default": 4096},
+    "ulimits": {"type": "list", "elements": "dict", "options": _ULIMIT},
+    "grace_seconds": {"type": "int", "default": 120},
+    "follow": {"type": "bool", "default": True},
+    "patience_seconds": {"type": "int", "default": 600},
+    "tail": {"type": "int", "default": 40},
+    "log_file": {"type": "path"},
+}
+
+LOGS: dict[str, t.Any] = {
+    "run_id": {"type": "str", "required": True},
+    "cursor": {"type": "str", "default": ""},
+    "tail": {"type": "int", "default": 0},
+    "wait_seconds": {"type": "float", "default": 0.0},
+}

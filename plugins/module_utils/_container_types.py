@@ -1,0 +1,136 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""What crosses function borders when a training container is started, followed and stopped. Standard library only."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+NAME_PREFIX = "trainyard-run-"
+LABEL_PREFIX = "trainyard."
+RUN_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,39}$"
+
+
+class TrainingError(Exception):
+    """Something the user has to know: what happened, why, and what to do about it."""
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        super().__init__(f"{what}: {why} {fix}")
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A directory or file of the node seen in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Ulimit:
+    """A limit as setrlimit knows it."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The container that is wanted. ``image`` is empty where a run is only attached to."""
+
+    run_id: str
+    image: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    volumes: tuple[Volume, ...]
+    directory: str
+    user: str
+    capabilities: tuple[str, ...]
+    memory: int
+    shm_size: int
+    pids_limit: int
+    ulimits: tuple[Ulimit, ...]
+
+    @property
+    def container_name(self) -> str:
+        return NAME_PREFIX + self.run_id
+
+
+@dataclass(frozen=True)
+class State:
+    """The container that is there, as Docker tells it."""
+
+    container_id: str
+    run_id: str
+    status: str  # Docker's words: created, running, paused, restarting, removing, exited, dead
+    image: str
+    image_digest: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    directory: str
+    memory: int
+    exit_code: int
+    out_of_memory: bool
+    started_at: str
+    finished_at: str
+
+    @property
+    def running(self) -> bool:
+        return self.status in ("running", "paused", "restarting")
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("exited", "dead")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, and why; the reason is shown to the user."""
+
+    verb: str  # "create", "start", "stop", "remove"
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended, in plain words."""
+
+    exit_code: int
+    reason: str
+    stopped: bool
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code != 0 and not self.stopped
+
+
+class Frame(t.NamedTuple):
+    """One piece of a container's output, as Docker's API frames it. A tuple, because there are many."""
+
+    stream: int  # 1 is stdout, 2 is stderr
+    timestamp: str  # RFC 3339 in UTC with nanoseconds: equal length, so text order is time order
+    data: bytes
+
+
+class Line(t.NamedTuple):
+    """One line of output for a screen. ``data`` is the beginning of its last state, ``size`` its whole length."""
+
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in a log: ``seen`` frames at or after ``since`` are behind it."""
+
+    since: str
+    seen: int
