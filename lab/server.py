@@ -106,17 +106,18 @@ class Lab:
     def from_controller(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """On 127.0.0.1: the AWS API, and the lab's own pages under /_lab/."""
         path = environ.get("PATH_INFO", "")
-        answer = self._own_page(path, environ) if path.startswith("/_lab/") else self._aws(environ)
-        return send(answer, start_response)
+        if path.startswith("/_lab/"):
+            return send(self._own_page(path, environ), start_response)
+        if asks_for_metadata(environ):
+            return send(Answer(404, "text/plain", b"this machine is no instance; only boxes have metadata"), start_response)
+        return send(self._aws(environ), start_response)
 
     def from_box(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """At a VPC's gateway: instance metadata for unsigned requests, and the AWS API."""
-        path = environ.get("PATH_INFO", "")
-        if is_metadata(path) and "HTTP_AUTHORIZATION" not in environ:
-            with self._account.lock:
-                answer = self._metadata.answer(environ["REQUEST_METHOD"], path, _headers(environ), environ["REMOTE_ADDR"])
-        else:
-            answer = self._aws(environ)
+        if not asks_for_metadata(environ):
+            return send(self._aws(environ), start_response)
+        with self._account.lock:
+            answer = self._metadata.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], _headers(environ), environ["REMOTE_ADDR"])
         return send(answer, start_response)
 
     def _aws(self, environ: dict[str, Any]) -> Answer:
@@ -157,6 +158,11 @@ class Lab:
             "file_systems": sorted(want.file_systems),
             "calls": self._calls.count,
         }
+
+
+def asks_for_metadata(environ: dict[str, Any]) -> bool:
+    """Metadata requests are never signed, AWS calls nearly always; a bucket may be called "latest"."""
+    return is_metadata(environ.get("PATH_INFO", "")) and "HTTP_AUTHORIZATION" not in environ
 
 
 def read_body(environ: dict[str, Any]) -> bytes:

@@ -77,6 +77,10 @@ class RunningLab:
     def efs(self) -> Any:
         return self.client("efs")
 
+    def image(self, name: str) -> str:
+        """The id of a machine image."""
+        return str(self.client("ssm").get_parameter(Name=f"/lab/images/{name}")["Parameter"]["Value"])
+
     @cached_property
     def docker(self) -> docker.DockerClient:
         return docker.from_env()
@@ -161,9 +165,8 @@ class Stack:
 
     def launch(self, subnet: str = "", group: str = "", count: int = 1, **more: Any) -> list[dict[str, Any]]:
         """Instances in the private subnet, unless said otherwise."""
-        image = self.lab.client("ssm").get_parameter(Name="/lab/images/debian-12")["Parameter"]["Value"]
         parameters: dict[str, Any] = {
-            "ImageId": image,
+            "ImageId": self.lab.image("debian-12"),
             "InstanceType": "t3.micro",
             "KeyName": self.key_name,
             "MinCount": count,
