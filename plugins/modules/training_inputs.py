@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: training_inputs
+short_description: Check what a training is given before anything is started
+version_added: 1.0.0
+description:
+  - Checks on the controller everything a run is given, and fails with all faults at once. Each names the variable, the place, what is wrong, and
+    what to do.
+  - JSON is read strictly. A name that comes twice, C(NaN), and numbers beyond all floats are faults, with file, line and column.
+notes:
+  - Runs entirely on the controller. No connection is made.
+  - Relative paths start at the directory that C(ansible-playbook) was called in.
+requirements:
+  - Python library jsonschema 4.18 or later on the controller, if O(hyperparameters_schema) is given
+options:
+  run_id:
+    description: The id of the run. Lower-case letters, digits and hyphens, at most 40.
+    type: str
+    required: true
+  image:
+    description: The image that trains. It must not be empty.
+    type: str
+  environment:
+    description: Environment variables of the container.
+    type: dict
+  hyperparameters:
+    description: The hyperparameters. Not together with O(hyperparameters_file).
+    type: dict
+  hyperparameters_file:
+    description: JSON file with the hyperparameters.
+    type: str
+  hyperparameters_schema:
+    description: JSON Schema that the hyperparameters must follow. All of it in one file; nothing is fetched.
+    type: str
+  hyperparameters_path:
+    description: Another place in the container where the hyperparameters are seen.
+    type: str
+  channels:
+    description: Inputs by name. Each is a directory or file on the controller that must exist and hold something.
+    type: dict
+  results:
+    description: Where the results go, such as V(s3://bucket/runs).
+    type: str
+  variable_prefix:
+    description: What to put before the options' names in messages, so that they name the user's variables.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same answer.
+    support: full
+  diff_mode:
+    description: Nothing is changed, so there is no difference to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+  action:
+    description: The whole of it is an action plugin.
+    support: full
+author:
+  - The trainyard developers (@trainyard)
+"""
+
+EXAMPLES = r"""
+- name: Check the inputs of a run
+  trainyard.aws.training_inputs:
+    run_id: digits-001
+    image: 123456789012.dkr.ecr.us-east-1.amazonaws.com/trainyard/digits:1
+    hyperparameters_file: examples/digits/hyperparameters.json
+    hyperparameters_schema: examples/digits/hyperparameters.schema.json
+    channels:
+      images: ~/data/images
+  register: inputs
+"""
+
+RETURN = r"""
+hyperparameters:
+  description: The hyperparameters as they were read.
+  type: dict
+  returned: success
+  sample:
+    epochs: 6
+hyperparameters_json:
+  description: The same as JSON text, to be put into the container.
+  type: str
+  returned: success
+  sample: '{"epochs": 6}'
+channels:
+  description: The channels, sorted by name.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: The name of the channel.
+      type: str
+      sample: images
+    source:
+      description: Absolute path, with a slash at the end where it is a directory.
+      type: str
+      sample: /home/me/data/images/
+"""
