@@ -13,10 +13,11 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from lab import shims, wanted
-from lab.addresses import AddressPool
+from lab import laws, shims, transitions, wanted
+from lab.addresses import AddressPool, host_ranges
 from lab.calls import Call
 from lab.errors import Answer, typed_error
+from lab.patching import regional_backends
 from lab.wanted import Wanted
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,14 @@ class Account:
 
     def __init__(self, pool: AddressPool) -> None:
         shims.install(pool)
+        laws.install(host_ranges)
         self.lock = threading.RLock()
         self._application = DomainDispatcherApplication(create_backend_app)
 
     def call(self, environ: dict[str, Any], body: bytes, call: Call) -> Answer:
         """Let moto answer; whatever it cannot do becomes an error of AWS's shape that no client retries."""
         with self.lock:
+            transitions.settle()
             try:
                 answer = run_application(self._application, environ, body)
             except NotImplementedError as error:
@@ -48,12 +51,13 @@ class Account:
 
     def wanted(self) -> Wanted:
         with self.lock:
+            transitions.settle()
             return wanted.read()
 
     def instance_failed(self, instance_id: str, why: str) -> None:
         """An instance whose box cannot start ends as EC2 ends one whose host is broken."""
         with self.lock:
-            for backend in shims.regional_backends("ec2"):
+            for backend in regional_backends("ec2"):
                 instance = backend.get_instance_by_id(instance_id)
                 if instance is not None and instance.state != "terminated":
                     instance.terminate()

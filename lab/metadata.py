@@ -16,7 +16,7 @@ from typing import Any
 from moto.backends import get_backend
 
 from lab.errors import Answer
-from lab.shims import regional_backends
+from lab.patching import regional_backends
 from lab.wanted import decoded
 
 TOKEN_PATH = "/latest/api/token"

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-from moto.backends import get_backend
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, elastic_ip_addresses, elastic_network_interfaces, nat_gateways
 from moto.ec2.models.amis import Ami, AmiBackend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance
 from moto.efs import urls as efs_urls
-from moto.efs.exceptions import FileSystemNotFound
+from moto.efs.exceptions import FileSystemNotFound, MountTargetNotFound
+from moto.efs.models import EFSBackend
 from moto.efs.responses import EFSResponse
 from moto.ssm.models import SimpleSystemManagerBackend
 
 from lab.addresses import AddressPool
 from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES
+from lab.patching import regional_backends, replaces
+from lab.transitions import SECONDS_TO_RELEASE, after
+
+NO_TOKEN = "ABCDE"  # what moto notes for a call without client token
 
 
 def install(pool: AddressPool) -> None:
@@ -33,31 +36,14 @@ def install(pool: AddressPool) -> None:
     _publish_machine_images_in_ssm()
     _give_public_addresses_from(pool)
     _put_nat_gateways_inside_their_subnet()
+    _let_deletions_take_their_time()
+    _delete_interfaces_with_their_instance()
+    _forget_associations_of_deleted_subnets()
     _give_every_instance_its_profile()
+    _launch_once_per_client_token()
     _count_reboots()
     _terminate_again_in_peace()
     _answer_legacy_file_system_tags()
-
-
-def regional_backends(service: str) -> list[Any]:
-    """All backends of a service that moto has made so far, over accounts and regions."""
-    return [backend for regions in list(get_backend(service).values()) for backend in list(regions.values())]  # type: ignore[call-overload]
-
-
-def replaces(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a function that takes the original method first; it becomes the method."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        original = getattr(owner, name)
-
-        @wraps(original)
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return function(original, self, *args, **kwargs)
-
-        setattr(owner, name, method)
-        return function
-
-    return decorate
 
 
 def _start_with_an_empty_account() -> None:
@@ -127,16 +113,117 @@ def used_public_addresses() -> set[str]:
 
 
 def _put_nat_gateways_inside_their_subnet() -> None:
-    """moto gives a NAT gateway a random 10.x address outside its subnet, and DeleteNatGateway leaves its interface and address behind for ever."""
+    """moto gives a NAT gateway a random 10.x address outside its subnet, and makes one in a network without a way out."""
 
     @replaces(nat_gateways.NatGateway, "__init__")
     def inside(original: Any, self: Any, backend: Any, subnet_id: str, *args: Any, **kwargs: Any) -> None:
         nat_gateways.random_private_ip = lambda: backend.get_subnet(subnet_id).get_available_subnet_ip(self)
         original(self, backend, subnet_id, *args, **kwargs)
         self._eni._group_set = []  # a NAT gateway has no security group
-        self._eni.status = "in-use"
-        self._eni.interface_type = "nat_gateway"
-        self._eni.description = f"Interface for NAT Gateway {self.id}"
+        manage(self._eni, "nat_gateway", f"Interface for NAT Gateway {self.id}")
+
+    @replaces(EC2Backend, "create_nat_gateway")
+    def failing_without_internet(original: Any, self: Any, subnet_id: str, *args: Any, **kwargs: Any) -> Any:
+        nat = original(self, subnet_id, *args, **kwargs)
+        if nat.connectivity_type != "private" and not any(gateway.vpc and gateway.vpc.id == nat.vpc_id for gateway in self.internet_gateways.values()):
+            nat.state = "failed"
+            nat.failure_code = "Gateway.NotAttached"
+            nat.failure_message = f"Network {nat.vpc_id} has no Internet gateway attached"
+            release_nat_gateway(self, nat)
+        return nat
+
+
+def manage(interface: Any, kind: str, description: str) -> None:
+    """Mark an interface as one that a service made and alone may delete."""
+    interface.status, interface.interface_type, interface.description = "in-use", kind, description
+    interface.requester_managed = True
+
+
+def release_nat_gateway(ec2: Any, nat: Any) -> None:
+    """The gateway's interface goes and its elastic address is free again."""
+    for address in [address for address in ec2.addresses if address.eni is nat._eni]:
+        original_disassociate(ec2, association_id=address.association_id)
+    original_delete_interface(ec2, nat._eni.id)
+    nat._eni.subnet.del_subnet_ip(nat._eni.private_ip_address)
+
+
+# moto's own methods, before laws and shims were laid over them.
+original_disassociate = EC2Backend.disassociate_address
+original_delete_interface = EC2Backend.delete_network_interface
+
+
+def _let_deletions_take_their_time() -> None:
+    """In moto all is gone at once, or never; AWS holds interfaces for a while, so whoever destroys has to wait."""
+
+    @replaces(EC2Backend, "delete_nat_gateway")
+    def nat_deleting(original: Any, self: Any, nat_gateway_id: str) -> Any:
+        nat = self.nat_gateways[nat_gateway_id]
+        if nat.state in ("deleting", "deleted"):
+            return nat
+        failed = nat.state == "failed"
+        nat.state = "deleting"
+
+        def deleted() -> None:
+            nat.state = "deleted"
+            if not failed:
+                release_nat_gateway(self, nat)
+
+        after(SECONDS_TO_RELEASE, deleted)
+        return nat
+
+    @replaces(NetworkInterface, "delete")
+    def interface_later(original: Any, self: Any) -> None:
+        def gone() -> None:
+            if self.id in self.ec2_backend.enis:
+                original_delete_interface(self.ec2_backend, self.id)
+            for address in self.private_ip_addresses:
+                self.subnet.del_subnet_ip(address["PrivateIpAddress"])
+
+        after(SECONDS_TO_RELEASE, gone)
+
+    @replaces(EFSBackend, "create_mount_target")
+    def managed(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        target = original(self, *args, **kwargs)
+        interface = self.ec2_backend.get_network_interface(target.network_interface_id)
+        manage(interface, "efs", f"EFS mount target for {target.file_system_id} ({target.mount_target_id})")
+        return target
+
+    @replaces(EFSBackend, "delete_mount_target")
+    def target_later(original: Any, self: Any, mount_target_id: str) -> None:
+        target = self.mount_targets_by_id.get(mount_target_id)
+        if target is None:
+            raise MountTargetNotFound(mount_target_id)
+        if target.life_cycle_state != "deleting":
+            target.life_cycle_state = "deleting"
+            after(SECONDS_TO_RELEASE, lambda: original(self, mount_target_id))
+
+
+def _delete_interfaces_with_their_instance() -> None:
+    """An interface made by a launch goes with its instance unless told otherwise; moto keeps it unless told otherwise. An elastic address is freed."""
+
+    @replaces(Instance, "prep_nics")
+    def going_along(original: Any, self: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
+        specification = nic_spec or [{"DeviceIndex": 0}]
+        for nic in specification:
+            if not nic.get("NetworkInterfaceId"):
+                nic.setdefault("DeleteOnTermination", True)
+        original(self, specification, *args, **kwargs)
+
+    @replaces(Instance, "terminate")
+    def freeing_addresses(original: Any, self: Any) -> Any:
+        for address in [address for address in self.ec2_backend.addresses if address.instance is self or address.eni in self.nics.values()]:
+            original_disassociate(self.ec2_backend, association_id=address.association_id)
+        return original(self)
+
+
+def _forget_associations_of_deleted_subnets() -> None:
+    """AWS dissolves a deleted subnet's association with its route table; in moto the table can then never be deleted."""
+
+    @replaces(EC2Backend, "delete_subnet")
+    def dissolving(original: Any, self: Any, subnet_id: str) -> Any:
+        for table in self.route_tables.values():
+            table._associations = {identity: target for identity, target in table._associations.items() if target != subnet_id}
+        return original(self, subnet_id)
 
 
 def _give_every_instance_its_profile() -> None:
@@ -149,6 +236,20 @@ def _give_every_instance_its_profile() -> None:
         for instance in reservation.instances[1:] if name or arn else ():
             self.associate_iam_instance_profile(instance.id, name, arn)
         return reservation
+
+
+def _launch_once_per_client_token() -> None:
+    """The same client token means the same launch; moto launches again."""
+    launched: dict[tuple[str, str], Any] = {}
+
+    @replaces(EC2Backend, "run_instances")
+    def once(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        key = (self.region_name, kwargs.get("client_token", NO_TOKEN))
+        if key[1] == NO_TOKEN:
+            return original(self, *args, **kwargs)
+        if key not in launched:
+            launched[key] = original(self, *args, **kwargs)
+        return launched[key]
 
 
 def _count_reboots() -> None:

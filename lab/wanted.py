@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.machine_images import by_ami
 from lab.security_groups import inbound_rules
-from lab.shims import regional_backends
+from lab.patching import regional_backends
 
 RUNNING, STOPPED = "running", "stopped"
 
