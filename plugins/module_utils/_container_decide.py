@@ -29,6 +29,7 @@ HYPERPARAMETERS = f"{INPUT}/config/hyperparameters.json"
 RESERVED_ENVIRONMENT = "TRAINYARD_"
 
 _SIGKILL_CODE = 128 + int(signal.SIGKILL)
+_SHELL_CODES = {126: "the command cannot be executed", 127: "the command is not in the image"}
 _NANOSECONDS = re.compile(r"\.(\d{1,9})\d*")
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$", re.IGNORECASE)
 
@@ -175,7 +176,7 @@ def describe(state: State) -> str:
 def ending_of(state: State, failure: str, stop_requested: bool) -> Ending:
     """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess."""
     stopped = stop_requested and state.exit_code != 0
-    if failure and not stopped:
+    if failure and state.exit_code and not stopped:
         return Ending(state.exit_code, failure, stopped=False)
     return Ending(state.exit_code, _reason(state, stopped), stopped)
 
@@ -188,19 +189,25 @@ def _reason(state: State, stopped: bool) -> str:
         return f"stopped on request (exit code {code})"
     if code == _SIGKILL_CODE and (state.memory or state.out_of_memory):
         # Docker's OOMKilled stays false with some kernels and cgroup versions, so a limit and a SIGKILL are enough.
-        limit = f"its memory limit is {in_units(state.memory)}" if state.memory else "Docker says so"
+        limit = f"its memory limit is {_in_mebibytes(state.memory)}" if state.memory else "Docker says so"
         return f"killed (137), most likely out of memory: {limit}. Try a smaller batch size or a higher limit."
     if code == _SIGKILL_CODE:
         return "killed (137): by the kernel when the node ran out of memory, or by somebody's SIGKILL. See dmesg on the node."
     if state.out_of_memory:
-        return f"exit code {code} after the kernel killed one of its processes for memory (limit {in_units(state.memory)})"
+        return f"exit code {code} after the kernel killed one of its processes for memory (limit {_in_mebibytes(state.memory)})"
+    if code in _SHELL_CODES:
+        return f"{_SHELL_CODES[code]} (exit code {code})"
     if code > 128 and code - 128 in {int(each) for each in signal.Signals}:
         return f"ended by signal {signal.Signals(code - 128).name} (exit code {code})"
     return f"exit code {code}"
 
 
+def _in_mebibytes(size: int) -> str:
+    return f"{size / 1024**2:.0f} MiB" if size else "of the node"
+
+
 def in_units(size: float) -> str:
-    """A size for people: 9.9 MB, 64 MiB would be 67.1 MB."""
+    """A size for people, such as 9.9 MB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             break
@@ -230,7 +237,9 @@ def failure_message(run_id: str, ending: Ending, last_lines: t.Sequence[str], lo
     """What the user reads when a run failed."""
     lines = "".join(f"\n  {line}" for line in last_lines)
     shown = f" Its last lines:{lines}\n" if lines else " It wrote nothing.\n"
+    code = f"exit code {ending.exit_code}"
+    why = f"{code}: {ending.reason.rstrip('.')}" if ending.reason != code else code
     return (
-        f'Run "{run_id}" failed with exit code {ending.exit_code}: {ending.reason.rstrip(".")}.{shown}'
+        f'Run "{run_id}" failed with {why}.{shown}'
         f"The whole log is in {log_file} on the node. Mend the cause and train again under another run id."
     )

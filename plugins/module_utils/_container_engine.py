@@ -376,6 +376,7 @@ def result_of(state: State | None, want: Spec, params: t.Mapping[str, t.Any], ch
         "duration_seconds": 0.0,
         "exit_code": None,
         "reason": "",
+        "run_failed": False,
         "log_file": log_file,
         "log_lines": 0,
         "last_lines": [],
@@ -395,5 +396,6 @@ def result_of(state: State | None, want: Spec, params: t.Mapping[str, t.Any], ch
         last_lines=list(output.last_lines),
     )
     if how.failed and params["state"] == "started":
+        result["run_failed"] = True
         result["msg"] = failure_message(want.run_id, how, output.last_lines, log_file)
     return result

@@ -276,6 +276,11 @@ reason:
   type: str
   returned: always
   sample: finished
+run_failed:
+  description: Whether the run ended with another exit code than 0 without being stopped on request. The task fails then.
+  type: bool
+  returned: always
+  sample: false
 last_lines:
   description: The last O(tail) lines of the log of a run that ended.
   type: list
@@ -308,7 +313,7 @@ def main() -> None:
         result = act(Engine(), module.params, spec_of(module.params), module.check_mode)
     except TrainingError as error:
         module.fail_json(msg=str(error))
-    if "msg" in result:
+    if result["run_failed"]:
         module.fail_json(**result)
     module.exit_json(**result)
 

@@ -1,0 +1,167 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""The files of a run on the node, and their copies in a bucket by way of s5cmd."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import typing as t
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
+    RECORD,
+    Artefact,
+    LeftOut,
+    copy_commands,
+    listing_faults,
+    parse_listing,
+    place_of,
+    record_of,
+    text_of_record,
+    to_upload,
+    unsafe,
+)
+
+# (return code, stdout, stderr) of a command with its arguments and its input
+Runner = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
+
+_SYSTEM_ENVIRONMENT = "/etc/environment"
+_SETTINGS = ("AWS_", "S3_")
+_BLOCK = 1024 * 1024
+_SHOWN_FAULTS = 10
+
+
+def node_settings() -> dict[str, str]:
+    """The node's own AWS settings. sudo drops what a login has, so they are read where the login has them from."""
+    found: dict[str, str] = {}
+    if os.path.exists(_SYSTEM_ENVIRONMENT):
+        with open(_SYSTEM_ENVIRONMENT, encoding="utf-8", errors="replace") as file:
+            pairs = (line.strip().removeprefix("export ").partition("=") for line in file)
+            found = {name: value.strip("'\"") for name, dummy, value in pairs if name.startswith(_SETTINGS)}
+    return {**found, **{name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)}}
+
+
+def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
+    """Path in the results, and path on the node, of everything that is collected."""
+    found = {}
+    for path in ("log.txt", "input/config/hyperparameters.json"):
+        if os.path.lexists(os.path.join(directory, path)):
+            found[path] = os.path.join(directory, path)
+    for name, root in (("model", os.path.join(directory, "model")), ("output", os.path.join(directory, "output")), ("checkpoints", checkpoints)):
+        for parent, directories, files in os.walk(root):
+            # A link to a directory is listed as a directory and not entered; it must be seen to be named as left out.
+            links = [each for each in directories if os.path.islink(os.path.join(parent, each))]
+            for file in files + links:
+                source = os.path.join(parent, file)
+                found[os.path.join(name, os.path.relpath(source, root))] = source
+    return found
+
+
+def examine(files: t.Mapping[str, str]) -> tuple[list[Artefact], list[LeftOut]]:
+    """Size and checksum of each file. The container wrote them, so a link could point at any file of the node."""
+    artefacts, left_out = [], []
+    for path, source in sorted(files.items()):
+        mode = os.lstat(source).st_mode
+        if unsafe(path):
+            left_out.append(LeftOut(ascii(path), "its name has characters that no name should have"))
+        elif not stat.S_ISREG(mode):
+            left_out.append(LeftOut(path, "it is a link" if stat.S_ISLNK(mode) else "it is not a file"))
+        else:
+            artefacts.append(Artefact(path, os.path.getsize(source), _sha256(source)))
+    return artefacts, left_out
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(_BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Bucket:
+    """A run's place in a bucket."""
+
+    def __init__(self, run: Runner, place: str) -> None:
+        self._run = run
+        self.place = place
+
+    def listing(self) -> dict[str, int]:
+        code, out, err = self._run(["--json", "ls", f"{self.place}/*"], None)
+        if code and "no object found" not in err + out:
+            raise self._error("list", err or out)
+        return parse_listing(out, self.place) if not code else {}
+
+    def earlier_record(self, listing: t.Mapping[str, int]) -> str:
+        if RECORD not in listing:
+            return ""
+        code, out, err = self._run(["cat", f"{self.place}/{RECORD}"], None)
+        if code:
+            raise self._error("read the record in", err)
+        return out
+
+    def upload(self, sources: t.Mapping[str, str]) -> None:
+        code, dummy, err = self._run(["--log", "error", "run"], copy_commands(sources, self.place))
+        if code:
+            raise self._error("copy results to", err)
+
+    def _error(self, doing: str, err: str) -> TrainingError:
+        lines = " ".join(err.strip().splitlines()[:3]) or "s5cmd says nothing"
+        return TrainingError(
+            f"Cannot {doing} {self.place}", f"{lines}.", "See that the bucket exists and that the node's role may use it, then run the same command again."
+        )
+
+
+def collect(params: t.Mapping[str, t.Any], run: Runner, check_mode: bool) -> dict[str, t.Any]:
+    """Write the record, bring everything into the bucket, look that it is there, and put the record there last."""
+    directory = params["directory"]
+    files = files_of_run(directory, params["checkpoints_directory"] or os.path.join(directory, "checkpoints"))
+    artefacts, left_out = examine(files)
+    record = text_of_record(record_of(params["run"], artefacts, left_out))
+    record_file = os.path.join(directory, RECORD)
+    changed = _write_if_other(record_file, record, check_mode)
+    result = {
+        "record_file": record_file,
+        "artefacts": [each.path for each in artefacts],
+        "left_out": [f"{each.path}: {each.reason}" for each in left_out],
+    }
+    if not params["destination"]:
+        return {"changed": changed, "destination": "", "uploaded": [], **result}
+    bucket = Bucket(run, place_of(params["destination"], params["run"]["run_id"]))
+    uploaded = _bring(bucket, files, artefacts, record, record_file, check_mode)
+    return {"changed": changed or bool(uploaded), "destination": bucket.place, "uploaded": uploaded, **result}
+
+
+def _write_if_other(path: str, text: str, check_mode: bool) -> bool:
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return False
+    if not check_mode:
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".new", path)
+    return True
+
+
+def _bring(
+    bucket: Bucket, files: t.Mapping[str, str], artefacts: t.Sequence[Artefact], record: str, record_file: str, check_mode: bool
+) -> list[str]:
+    """Returns what was uploaded, or would be."""
+    listing = bucket.listing()
+    earlier = bucket.earlier_record(listing)
+    lacking = to_upload(artefacts, listing, earlier)
+    uploads = [each.path for each in lacking] + ([RECORD] if lacking or earlier != record else [])
+    if check_mode or not uploads:
+        return uploads
+    if lacking:
+        bucket.upload({each.path: files[each.path] for each in lacking})
+    faults = listing_faults(artefacts, bucket.listing() if lacking else listing)
+    if faults:
+        shown = "; ".join(faults[:_SHOWN_FAULTS]) + (f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else "")
+        raise TrainingError(f"The results in {bucket.place} are not complete", f"{shown}.", "Run the same command again; it copies what is missing.")
+    bucket.upload({RECORD: record_file})
+    return uploads
