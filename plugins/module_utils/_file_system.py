@@ -1,0 +1,116 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""Which steps lead from the EFS file system that is there to the one that is wanted. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+_SETTLED = ("available",)
+
+
+@dataclass(frozen=True)
+class MountTarget:
+    """The door of a file system in one subnet."""
+
+    subnet_id: str
+    security_group_ids: tuple[str, ...]
+    id: str = ""
+    state: str = "available"
+    ip_address: str = ""
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A file system as it is, or as it should be (then without id and state)."""
+
+    tags: dict[str, str]
+    mount_targets: tuple[MountTarget, ...]
+    id: str = ""
+    state: str = "available"
+    encrypted: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change. ``subject`` is a subnet, a mount target or a tag key, by verb; ``reason`` is for the user."""
+
+    verb: str
+    subject: str
+    reason: str
+
+
+def steps_to(want: FileSystem | None, have: FileSystem | None) -> tuple[Step, ...]:
+    """What has to be done, in order; nothing when ``have`` is as wanted. ``want`` None means it should be gone."""
+    if want is None:
+        return _steps_to_remove(have)
+    steps: list[Step] = []
+    if have is None:
+        steps.append(Step("create", want.tags.get("Name", ""), "it does not exist"))
+        have = FileSystem(tags=want.tags, mount_targets=())
+    missing = {key for key, value in want.tags.items() if have.tags.get(key) != value}
+    steps += [Step("tag", key, "the tag is missing or differs") for key in sorted(missing)]
+    return tuple(steps) + _steps_of_targets(want, have)
+
+
+def _steps_to_remove(have: FileSystem | None) -> tuple[Step, ...]:
+    if have is None:
+        return ()
+    targets = tuple(Step("remove_target", target.id, "the file system is to go") for target in have.mount_targets)
+    return (*targets, Step("remove", have.id, "it is still there"))
+
+
+def _steps_of_targets(want: FileSystem, have: FileSystem) -> tuple[Step, ...]:
+    present = {target.subnet_id: target for target in have.mount_targets}
+    wanted = {target.subnet_id: target for target in want.mount_targets}
+    steps = []
+    for subnet, target in sorted(present.items()):
+        if subnet not in wanted:
+            steps.append(Step("remove_target", target.id, "its subnet is not wanted"))
+    for subnet, target in sorted(wanted.items()):
+        if subnet not in present:
+            steps.append(Step("add_target", subnet, "the subnet has no mount target"))
+        elif set(present[subnet].security_group_ids) != set(target.security_group_ids):
+            steps.append(Step("set_groups", subnet, "its security groups differ"))
+    return tuple(steps)
+
+
+def is_settled(have: FileSystem | None) -> bool:
+    """True when nothing of the file system is on its way to another state."""
+    if have is None:
+        return True
+    return have.state in _SETTLED and all(target.state in _SETTLED for target in have.mount_targets)
+
+
+def fault_of(want: FileSystem | None, have: FileSystem | None) -> str:
+    """Why ``have`` can never become ``want``, or an empty text."""
+    if want and have and want.encrypted and not have.encrypted:
+        return (
+            f"File system {have.id} is not encrypted at rest, and AWS cannot encrypt it afterwards. "
+            "Copy its data to a new one, or adopt it by name."
+        )
+    return ""
+
+
+def as_result(have: FileSystem | None) -> dict[str, t.Any]:
+    """The file system as the module returns it and as both sides of a diff show it."""
+    if have is None:
+        return {}
+    return {
+        "file_system_id": have.id,
+        "state": have.state,
+        "encrypted": have.encrypted,
+        "tags": dict(have.tags),
+        "mount_targets": [
+            {
+                "mount_target_id": target.id,
+                "subnet_id": target.subnet_id,
+                "ip_address": target.ip_address,
+                "security_group_ids": sorted(target.security_group_ids),
+                "state": target.state,
+            }
+            for target in have.mount_targets
+        ],
+    }

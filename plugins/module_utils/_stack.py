@@ -1,0 +1,191 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""What a stack is called, what it owns, and how a raw description becomes a resource of ours.
+
+Pure: no AWS call, no clock, no environment. The calls stand in ``_stack_api``.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+STACK_TAG = "trainyard:stack"
+COMPONENT_TAG = "trainyard:component"
+
+_STACK_NAME = re.compile(r"^[a-z][a-z0-9-]{0,19}$")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that a stack's global resources carry; everything else is found by its tags."""
+
+    bucket: str
+    node_role: str
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One thing in AWS that belongs to a stack.
+
+    ``tagged`` is false for what AWS or a crash left inside our network without our tag.
+    """
+
+    type: str
+    id: str
+    state: str = "available"
+    name: str = ""
+    component: str = ""
+    tagged: bool = True
+    attributes: dict[str, t.Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "type": self.type,
+            "id": self.id,
+            "state": self.state,
+            "name": self.name,
+            "component": self.component,
+            "tagged": self.tagged,
+            "attributes": dict(self.attributes),
+        }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one EC2 resource type is listed and read.
+
+    ``items``, ``id`` and ``state`` are JMESPath expressions; ``gone`` are the states that no longer count;
+    ``keep`` maps an attribute we hand on to the JMESPath expression it is read with.
+    """
+
+    type: str
+    operation: str
+    items: str
+    id: str
+    state: str = ""
+    gone: tuple[str, ...] = ()
+    filter_argument: str = "Filters"
+    vpc_filter: str = ""
+    skip: str = ""
+    keep: dict[str, str] = field(default_factory=dict)
+
+
+# vpc_filter: the filter that finds what lies in our VPC without our tag; skip: what AWS makes and removes by itself.
+EC2_KINDS: tuple[Kind, ...] = (
+    Kind(
+        "instance",
+        "describe_instances",
+        "Reservations[].Instances[]",
+        "InstanceId",
+        "State.Name",
+        gone=("terminated",),
+        vpc_filter="vpc-id",
+        keep={
+            "private_ip_address": "PrivateIpAddress",
+            "public_ip_address": "PublicIpAddress",
+            "instance_type": "InstanceType",
+            "zone": "Placement.AvailabilityZone",
+        },
+    ),
+    Kind(
+        "nat_gateway",
+        "describe_nat_gateways",
+        "NatGateways[]",
+        "NatGatewayId",
+        "State",
+        gone=("deleted",),
+        filter_argument="Filter",
+        vpc_filter="vpc-id",
+    ),
+    Kind(
+        "elastic_ip",
+        "describe_addresses",
+        "Addresses[]",
+        "AllocationId",
+        keep={"public_ip": "PublicIp", "association_id": "AssociationId"},
+    ),
+    Kind("volume", "describe_volumes", "Volumes[]", "VolumeId", "State", gone=("deleted", "deleting")),
+    Kind(
+        "network_interface",
+        "describe_network_interfaces",
+        "NetworkInterfaces[]",
+        "NetworkInterfaceId",
+        "Status",
+        vpc_filter="vpc-id",
+        skip="RequesterManaged || Attachment",
+        keep={"description": "Description"},
+    ),
+    Kind(
+        "security_group",
+        "describe_security_groups",
+        "SecurityGroups[]",
+        "GroupId",
+        vpc_filter="vpc-id",
+        skip="GroupName == 'default'",
+        keep={"group_name": "GroupName"},
+    ),
+    Kind(
+        "subnet",
+        "describe_subnets",
+        "Subnets[]",
+        "SubnetId",
+        "State",
+        vpc_filter="vpc-id",
+        keep={"cidr": "CidrBlock", "zone": "AvailabilityZone", "vpc_id": "VpcId"},
+    ),
+    Kind(
+        "route_table",
+        "describe_route_tables",
+        "RouteTables[]",
+        "RouteTableId",
+        vpc_filter="vpc-id",
+        skip="Associations[?Main]",
+    ),
+    Kind(
+        "internet_gateway",
+        "describe_internet_gateways",
+        "InternetGateways[]",
+        "InternetGatewayId",
+        vpc_filter="attachment.vpc-id",
+    ),
+    Kind("vpc", "describe_vpcs", "Vpcs[]", "VpcId", "State", keep={"cidr": "CidrBlock"}),
+    Kind("key_pair", "describe_key_pairs", "KeyPairs[]", "KeyPairId", keep={"key_name": "KeyName"}),
+)
+
+# What the tagging API calls the things listed above; anything else with our tag is reported as it stands.
+_DESCRIBED_ARNS = re.compile(
+    r"^arn:[^:]+:(?:ec2:[^:]*:[^:]*:(?:instance|natgateway|elastic-ip|volume|network-interface|security-group|subnet|"
+    r"route-table|internet-gateway|vpc|key-pair)/|elasticfilesystem:[^:]*:[^:]*:file-system/|s3:::|"
+    r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
+)
+
+
+def name_fault(stack: str) -> str:
+    """Why ``stack`` cannot be a stack name, or an empty text when it can."""
+    if _STACK_NAME.match(stack):
+        return ""
+    return f'"{stack}" must start with a letter and hold at most 20 lower-case letters, digits and hyphens.'
+
+
+def names_of(stack: str, account: str, region: str) -> Names:
+    """Names of the stack's bucket (unique in all of AWS) and of its node role (unique in the account)."""
+    return Names(bucket=f"trainyard-{stack}-{account}-{region}", node_role=f"trainyard-{stack}-{region}-node")
+
+
+def tags_as_dict(tags: t.Iterable[dict[str, str]] | None) -> dict[str, str]:
+    """AWS writes tags as a list of Key and Value."""
+    return {tag["Key"]: tag["Value"] for tag in tags or ()}
+
+
+def is_described(arn: str) -> bool:
+    """True if our direct describes already answer for this ARN, so that the tagging API adds nothing."""
+    return bool(_DESCRIBED_ARNS.match(arn))
+
+
+def sorted_resources(resources: t.Iterable[Resource]) -> list[Resource]:
+    """One entry for each resource, in an order that does not depend on which call answered first."""
+    unique = {(resource.type, resource.id): resource for resource in sorted(resources, key=lambda item: item.tagged)}
+    return sorted(unique.values(), key=lambda item: (item.type, item.name, item.id))
