@@ -26,6 +26,8 @@ from lab.wanted import Box
 log = logging.getLogger(__name__)
 KIND_BOX = "box"
 SECONDS_TO_STOP = 10
+# What the box's unit lab-network does at boot; by hand, because systemd limits how often a unit starts.
+APPLY_METADATA = "set -a && . /etc/lab/metadata.env && exec /usr/local/lib/lab/network"
 METADATA_ENDPOINT = "http://169.254.169.254"
 
 
@@ -93,7 +95,7 @@ class Boxes:
         container = self._client.containers.get(found.container)
         self._move_public(container, found, box)
         self._write_settings(container, box)
-        self._apply(container, "systemctl", "restart", "lab-network")
+        self._apply(container, "sh", "-c", APPLY_METADATA)
         self._apply(container, "nft", "-f", RULES_FILE)
 
     @property

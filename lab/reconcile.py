@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import docker
@@ -23,6 +24,19 @@ from lab.wanted import RUNNING, STOPPED, Box, FileServer, Network, Wanted
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do in Docker for one instance or mount target."""
+
+    item: Box | FileServer
+    act: Callable[[], object]
+    starts: bool = False  # without it there is no running instance
+
+    @property
+    def identity(self) -> str:
+        return self.item.instance if isinstance(self.item, Box) else self.item.mount_target
 
 
 class Reconciler:
@@ -72,58 +86,56 @@ class Reconciler:
         clean = self._each(gone, self._remove, lambda found: found.identity)
         clean &= self._once("networks", lambda: self._networks.remove_all_but(want.vpcs))
         clean &= self._once("file systems", lambda: self._file_servers.remove_data_of_all_but(want.file_systems))
-        steps: list[tuple[Box | FileServer, Callable[[], object]]] = [
-            *self._box_steps(wanted_boxes, boxes),
-            *self._server_steps(wanted_servers, servers),
-        ]
-        opened = self._open_networks({item.network for item, _ in steps})
-        clean &= self._each([step for step in steps if step[0].network in opened], self._take, lambda step: _identity(step[0]))
-        for item, _ in steps:
-            if item.network not in opened:
+        steps = [*self._box_steps(wanted_boxes, boxes), *self._server_steps(wanted_servers, servers)]
+        opened = self._open_networks({step.item.network for step in steps})
+        clean &= self._each([step for step in steps if step.item.network in opened], self._take, lambda step: step.identity)
+        for step in steps:
+            if step.item.network not in opened:
                 clean = False
-                self._report(item, f"network {item.network.cidr} cannot be made on this machine")
+                self._report(step, f"network {step.item.network.cidr} cannot be made on this machine")
         self._reached = want if clean else None
 
-    def _box_steps(self, want: dict[str, Box], have: dict[str, Found]) -> Iterable[tuple[Box, Callable[[], object]]]:
+    def _box_steps(self, want: dict[str, Box], have: dict[str, Found]) -> Iterable[Step]:
+        boxes = self._boxes
         for identity, box in want.items():
             found = have.get(identity)
             applied = self._applied.get(identity)
             if found is None:
                 if box.state == RUNNING:
-                    yield box, lambda box=box: self._boxes.create(box)
+                    yield Step(box, lambda box=box: boxes.create(box), starts=True)
             elif box.state == RUNNING and not found.running:
-                yield box, lambda box=box, found=found: self._boxes.start(found, box)
+                yield Step(box, lambda box=box, found=found: boxes.start(found, box), starts=True)
             elif box.state == STOPPED and found.running:
-                yield box, lambda found=found: self._boxes.stop(found)
+                yield Step(box, lambda found=found: boxes.stop(found))
             elif isinstance(applied, Box) and box.boots != applied.boots:
-                yield box, lambda box=box, found=found: self._boxes.restart(found, box)
+                yield Step(box, lambda box=box, found=found: boxes.restart(found, box), starts=True)
             elif box.state == RUNNING and applied != box:
-                yield box, lambda box=box, found=found: self._boxes.change(found, box)
+                yield Step(box, lambda box=box, found=found: boxes.change(found, box))
 
-    def _server_steps(self, want: dict[str, FileServer], have: dict[str, Found]) -> Iterable[tuple[FileServer, Callable[[], object]]]:
+    def _server_steps(self, want: dict[str, FileServer], have: dict[str, Found]) -> Iterable[Step]:
         for identity, server in want.items():
             found = have.get(identity)
             if found is None:
-                yield server, lambda server=server: self._file_servers.create(server)
+                yield Step(server, lambda server=server: self._file_servers.create(server))
             elif self._applied.get(identity) != server:
-                yield server, lambda server=server, found=found: self._file_servers.change(found, server)
+                yield Step(server, lambda server=server, found=found: self._file_servers.change(found, server))
 
     def _open_networks(self, networks: set[Network]) -> set[Network]:
         return {network for network in networks if self._once(f"network of {network.vpc}", lambda network=network: self._networks.ensure(network))}
 
-    def _take(self, step: tuple[Box | FileServer, Callable[[], object]]) -> None:
-        item, act = step
+    def _take(self, step: Step) -> None:
         try:
-            act()
+            step.act()
         except Exception as error:
-            self._report(item, str(error))
+            self._report(step, str(error))
             raise
-        self._applied[_identity(item)] = item
+        self._applied[step.identity] = step.item
 
-    def _report(self, item: Box | FileServer, why: str) -> None:
-        if isinstance(item, Box):
-            self._remove_named(f"{self._settings.name}-{item.instance}")
-            self._failed(item.instance, why)
+    def _report(self, step: Step, why: str) -> None:
+        """An instance that cannot start is the account's matter; whatever else failed is tried again at the next change."""
+        if step.starts:
+            self._remove_named(f"{self._settings.name}-{step.identity}")
+            self._failed(step.identity, why)
 
     def _remove(self, found: Found) -> None:
         self._client.containers.get(found.container).remove(force=True, v=True)
@@ -152,7 +164,3 @@ class Reconciler:
 
 def _without(have: dict[str, Found], want: dict[str, Box] | dict[str, FileServer]) -> list[Found]:
     return [found for identity, found in have.items() if identity not in want]
-
-
-def _identity(item: Box | FileServer) -> str:
-    return item.instance if isinstance(item, Box) else item.mount_target

@@ -38,6 +38,7 @@ def install(pool: AddressPool) -> None:
     _put_nat_gateways_inside_their_subnet()
     _let_deletions_take_their_time()
     _delete_interfaces_with_their_instance()
+    _change_groups_of_a_running_instance()
     _forget_associations_of_deleted_subnets()
     _give_every_instance_its_profile()
     _launch_once_per_client_token()
@@ -213,7 +214,31 @@ def _delete_interfaces_with_their_instance() -> None:
     def freeing_addresses(original: Any, self: Any) -> Any:
         for address in [address for address in self.ec2_backend.addresses if address.instance is self or address.eni in self.nics.values()]:
             original_disassociate(self.ec2_backend, association_id=address.association_id)
+        for nic in [nic for nic in self.nics.values() if not nic.delete_on_termination]:
+            after(SECONDS_TO_RELEASE, lambda nic=nic: detach(nic))
         return original(self)
+
+
+def detach(interface: Any) -> None:
+    """Free an interface of its instance, which keeps it in its own records as AWS shows it for a while."""
+    interface.instance, interface.attachment_id, interface.attach_time, interface.status = None, None, None, "available"
+
+
+def _change_groups_of_a_running_instance() -> None:
+    """In moto an instance's new security groups are added to those of its interface; in AWS they replace them."""
+
+    @replaces(EC2Backend, "modify_instance_security_groups")
+    def replacing(original: Any, self: Any, instance_id: str, new_group_id_list: list[str]) -> Any:
+        instance = original(self, instance_id, new_group_id_list)
+        instance.nics[0]._group_set = list(instance.security_groups)
+        return instance
+
+    @replaces(EC2Backend, "modify_network_interface_attribute")
+    def replacing_too(original: Any, self: Any, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any) -> None:
+        original(self, eni_id, group_ids, *args, **kwargs)
+        interface = self.get_network_interface(eni_id)
+        if group_ids and interface.instance is not None and interface.device_index == 0:
+            interface.instance.security_groups = list(interface._group_set)
 
 
 def _forget_associations_of_deleted_subnets() -> None:
