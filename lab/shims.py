@@ -15,6 +15,8 @@ from moto.ec2.models import EC2Backend, elastic_ip_addresses, elastic_network_in
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance
+from moto.ec2.responses.tags import TagResponse
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 from moto.efs import urls as efs_urls
 from moto.efs.exceptions import FileSystemNotFound, MountTargetNotFound
 from moto.efs.models import EFSBackend
@@ -44,6 +46,8 @@ def install(pool: AddressPool) -> None:
     _launch_once_per_client_token()
     _count_reboots()
     _terminate_again_in_peace()
+    _name_tagged_resources_as_aws_does()
+    _forget_tags_of_what_is_gone()
     _answer_legacy_file_system_tags()
 
 
@@ -292,6 +296,61 @@ def _terminate_again_in_peace() -> None:
     @replaces(Instance, "terminate")
     def once(original: Any, self: Any) -> Any:
         return copy.copy(self._state) if self.state == "terminated" else original(self)
+
+
+def _name_tagged_resources_as_aws_does() -> None:
+    """DescribeTags of moto says nat-gateway where AWS says natgateway, so a filter by type finds nothing."""
+    EC2_PREFIX_TO_RESOURCE.update(
+        {
+            "nat": "natgateway",
+            "eipalloc": "elastic-ip",
+            "fl": "vpc-flow-log",
+            "h": "dedicated-host",
+            "pl": "prefix-list",
+            "sir": "spot-instances-request",
+            "uuid4": "reserved-instances",
+        }
+    )
+
+
+def _forget_tags_of_what_is_gone() -> None:
+    """moto keeps the tags of deleted resources for ever, and deleted VPC endpoints too; a search by tag would find ghosts."""
+
+    @replaces(TagResponse, "describe_tags")  # not the backend's: moto asks that one for the tags of things it is still making
+    def of_the_living(original: Any, self: Any) -> Any:
+        existing = identities(self.ec2_backend)
+        for identity in list(self.ec2_backend.tags):
+            if get_prefix(identity) in existing and identity not in existing[get_prefix(identity)]:
+                del self.ec2_backend.tags[identity]
+        return original(self)
+
+    @replaces(EC2Backend, "delete_vpc_endpoints")
+    def gone(original: Any, self: Any, vpce_ids: list[str] | None = None) -> None:
+        original(self, vpce_ids)
+        for identity in vpce_ids or []:
+            self.vpc_end_points.pop(identity, None)
+
+
+def identities(ec2: Any) -> dict[str, set[str]]:
+    """What exists, by the prefix of its id. NAT gateways and instances linger after deletion, in AWS too."""
+    rules = {rule.id for groups in ec2.groups.values() for group in groups.values() for rule in (*group.ingress_rules, *group.egress_rules)}
+    return {
+        "acl": set(ec2.network_acls),
+        "eipalloc": {address.allocation_id for address in ec2.addresses},
+        "eni": set(ec2.enis),
+        "fl": set(ec2.flow_logs),
+        "igw": set(ec2.internet_gateways),
+        "key": {key_pair.id for key_pair in ec2.key_pairs.values()},
+        "lt": set(ec2.launch_templates),
+        "rtb": set(ec2.route_tables),
+        "sg": {identity for groups in ec2.groups.values() for identity in groups},
+        "sgr": rules,
+        "snap": set(ec2.snapshots),
+        "subnet": {identity for zone in ec2.subnets.values() for identity in zone},
+        "vol": set(ec2.volumes),
+        "vpc": set(ec2.vpcs),
+        "vpce": set(ec2.vpc_end_points),
+    }
 
 
 def _answer_legacy_file_system_tags() -> None:

@@ -73,3 +73,42 @@ def test_a_private_address_is_used_again_only_after_it_is_free(lab: RunningLab, 
     first = stack.launch()[0]
     stack.terminate(first["InstanceId"])
     assert stack.launch()[0]["PrivateIpAddress"] != first["PrivateIpAddress"]
+
+
+def test_tags_name_their_resources_as_aws_does(lab: RunningLab, stack: Stack) -> None:
+    ec2 = lab.ec2
+    mark = [{"Key": "named", "Value": stack.vpc}]
+    marked = lambda kind: [{"ResourceType": kind, "Tags": mark}]  # noqa: E731
+    address = ec2.allocate_address(Domain="vpc", TagSpecifications=marked("elastic-ip"))["AllocationId"]
+    nat = ec2.create_nat_gateway(SubnetId=stack.public, AllocationId=address, TagSpecifications=marked("natgateway"))["NatGateway"]["NatGatewayId"]
+    group = ec2.create_security_group(GroupName="named", Description="named", VpcId=stack.vpc, TagSpecifications=marked("security-group"))["GroupId"]
+    key = ec2.create_key_pair(KeyName="named", TagSpecifications=marked("key-pair"))["KeyPairId"]
+    template = ec2.create_launch_template(
+        LaunchTemplateName="named", LaunchTemplateData={"InstanceType": "t3.micro"}, TagSpecifications=marked("launch-template")
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=stack.vpc, ServiceName="com.amazonaws.us-east-1.s3", VpcEndpointType="Gateway", TagSpecifications=marked("vpc-endpoint")
+    )["VpcEndpoint"]["VpcEndpointId"]
+    node = stack.launch(TagSpecifications=[*marked("instance"), *marked("volume")])[0]
+    volume = node["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    ec2.create_tags(Resources=[stack.vpc, stack.public, stack.gateway, stack.table], Tags=mark)
+
+    def tagged(*more: dict[str, object]) -> dict[str, str]:
+        tags = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["named"]}, *more])["Tags"]
+        return {tag["ResourceId"]: tag["ResourceType"] for tag in tags}
+
+    long_lived = {stack.vpc: "vpc", stack.public: "subnet", stack.gateway: "internet-gateway", stack.table: "route-table"}
+    lingering = {nat: "natgateway", node["InstanceId"]: "instance"}
+    going = {address: "elastic-ip", group: "security-group", key: "key-pair", template: "launch-template", endpoint: "vpc-endpoint", volume: "volume"}
+    assert tagged() == {**long_lived, **lingering, **going}
+    assert tagged({"Name": "resource-type", "Values": ["natgateway"]}) == {nat: "natgateway"}
+
+    stack.terminate(node["InstanceId"])
+    ec2.delete_nat_gateway(NatGatewayId=nat)
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    ec2.delete_launch_template(LaunchTemplateId=template)
+    ec2.delete_key_pair(KeyName="named")
+    ec2.delete_security_group(GroupId=group)
+    assert eventually(lambda: ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["State"] == "deleted")
+    ec2.release_address(AllocationId=address)
+    assert tagged() == {**long_lived, **lingering}, "tags of deleted resources are gone"
