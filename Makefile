@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 KEEP ?=
 python := .venv/bin/python
 
-.PHONY: help setup demo lab lab-down test test-fast lint requirements clean
+.PHONY: help setup demo lab lab-down test test-fast lint format requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,15 @@ test-fast: setup ## Unit tests, contracts and lint of the changed files: under a
 lint: setup ## Lint everything
 	@tools/test lint
 
+format: setup ## Let ruff put the Python files in order
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .
+
 requirements: setup ## Pin the newest packages that requirements.in allows
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --upgrade --quiet --custom-compile-command 'make requirements' --output-file requirements.txt requirements.in
+	@echo galaxy-importer | .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --upgrade --quiet --no-annotate --custom-compile-command 'make requirements' \
+	  --output-file tools/galaxy-importer.txt -
 
 clean: ## Remove what tests and builds leave behind (not .venv, not the lab)
 	@rm -rf build .ansible .pytest_cache .ruff_cache .mypy_cache

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 # Copyright (c) 2026, The trainyard developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -12,7 +11,6 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
-
 from ansible_collections.trainyard.aws.plugins.plugin_utils._variable_names import declared_in, message, slips
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -52,7 +50,11 @@ class ActionModule(ActionBase):
     def _files(self, directory: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The files beside an inventory or a playbook, also those of groups and hosts that do not exist yet."""
         for folder in (directory / "group_vars", directory / "host_vars"):
-            entities = sorted({entry.stem if entry.is_file() else entry.name for entry in folder.iterdir()}) if folder.is_dir() else []
+            entities = (
+                sorted({entry.stem if entry.is_file() else entry.name for entry in folder.iterdir()})
+                if folder.is_dir()
+                else []
+            )
             for entity in entities:
                 for path in self._loader.find_vars_files(str(folder), entity):
                     content = self._loader.load_from_file(path, cache="all", unsafe=True, trusted_as_template=True)

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 # Copyright (c) 2026, The trainyard developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -55,7 +54,6 @@ from ansible import constants as C
 from ansible import context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
-
 from ansible_collections.trainyard.aws.plugins.plugin_utils._stages import (
     Change,
     Stage,
@@ -143,7 +141,11 @@ class CallbackModule(DefaultCallback):
 
     def _say_failure(self, word: str, result: Any, item: object = None) -> None:
         self._say_change()
-        what = f"{word}: {result.task.get_name()}" + (f" ({item})" if item is not None else "") + f" [{self.host_label(result)}]"
+        what = (
+            f"{word}: {result.task.get_name()}"
+            + (f" ({item})" if item is not None else "")
+            + f" [{self.host_label(result)}]"
+        )
         self._say(what, C.COLOR_ERROR)
         for line in failure_lines(result.result):
             self._say(line, C.COLOR_ERROR, indent=4)
@@ -193,7 +195,9 @@ class CallbackModule(DefaultCallback):
         if self._quiet:
             self._close_stage()
             self._stage = Stage(started=time.monotonic())
-            self._say(play.get_name().strip() + (" (check mode)" if play.check_mode else ""), C.COLOR_HIGHLIGHT, indent=0)
+            self._say(
+                play.get_name().strip() + (" (check mode)" if play.check_mode else ""), C.COLOR_HIGHLIGHT, indent=0
+            )
         super().v2_playbook_on_play_start(play)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
@@ -249,7 +253,11 @@ class CallbackModule(DefaultCallback):
         summaries = {host: stats.summarize(host) for host in sorted(stats.processed)}
         for host, summary in summaries.items():
             if summary["failures"] or summary["unreachable"]:
-                self._say(f"{host}: failed={summary['failures']} unreachable={summary['unreachable']}", C.COLOR_ERROR, indent=0)
+                self._say(
+                    f"{host}: failed={summary['failures']} unreachable={summary['unreachable']}",
+                    C.COLOR_ERROR,
+                    indent=0,
+                )
         if any(summary["failures"] or summary["unreachable"] for summary in summaries.values()):
             self._say(f"Details: {self._log_path}", indent=0)
         if context.CLIARGS["check"]:

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 # Copyright (c) 2026, The trainyard developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -30,7 +29,9 @@ class Stage:
 
     def closing(self, now: float) -> str:
         """The line under the play: C(ok=9 changed=4 12.3 s)."""
-        trouble = [f"{name}={count}" for name, count in (("failed", self.failed), ("unreachable", self.unreachable)) if count]
+        trouble = [
+            f"{name}={count}" for name, count in (("failed", self.failed), ("unreachable", self.unreachable)) if count
+        ]
         return " ".join([f"ok={self.ok}", f"changed={self.changed}", *trouble]) + f"  {now - self.started:.1f} s"
 
 

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 # Copyright (c) 2026, The trainyard developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -48,7 +47,7 @@ def declared_in(roles: Path) -> Declared:
     names: set[str] = set()
     prefixes = {SHARED_PREFIX}
     for path in roles.glob("*/meta/argument_specs.yml"):
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.safe_load(path.read_bytes())
         prefixes.add(f"{path.parents[1].name}_")
         for entry_point in content["argument_specs"].values():
             names.update(entry_point.get("options") or ())

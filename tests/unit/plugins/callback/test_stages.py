@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.trainyard.aws.plugins.callback.stages import open_log
 
-INVENTORY = "[all:vars]\nansible_connection=local\nansible_python_interpreter={{ ansible_playbook_python }}\n[all]\none\ntwo\n"
+INVENTORY = (
+    "[all:vars]\nansible_connection=local\nansible_python_interpreter={{ ansible_playbook_python }}\n[all]\none\ntwo\n"
+)
 
 GOOD = """
 - name: First things
@@ -84,7 +85,9 @@ def play(directory: Path, playbook: str, *arguments: str, **environment: str) ->
     (directory / "ansible.cfg").write_text("[defaults]\nstdout_callback = trainyard.aws.stages\n", encoding="utf-8")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "play.yml", *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    done = subprocess.run(command, cwd=directory, env=clean | environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=directory, env=clean | environment, capture_output=True, text=True, timeout=60, check=False
+    )
     return Run(done.returncode, done.stdout, done.stderr, directory)
 
 
@@ -139,7 +142,15 @@ def test_the_file_has_every_task_and_is_private(good: Run) -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        pytest.param(["  FAILED: Refuse (jump) [one]", "    Cannot jump.", "    It is forbidden. Ask first.", "    at play.yml:6"], id="item"),
+        pytest.param(
+            [
+                "  FAILED: Refuse (jump) [one]",
+                "    Cannot jump.",
+                "    It is forbidden. Ask first.",
+                "    at play.yml:6",
+            ],
+            id="item",
+        ),
         pytest.param(["    stderr:", "      too hot", "    at play.yml:10"], id="command"),
     ],
 )
@@ -196,5 +207,5 @@ def test_without_a_writable_directory_the_next_is_taken(tmp_path: Path) -> None:
 
 def test_without_any_writable_directory_the_error_names_them(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="no log file can be made in .*file/a or .*file/b: .*Not a directory"):
+    with pytest.raises(OSError, match=r"no log file can be made in .*file/a or .*file/b: .*Not a directory"):
         open_log([str(tmp_path / "file" / "a"), str(tmp_path / "file" / "b")], "x.log")

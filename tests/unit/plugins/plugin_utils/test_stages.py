@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-
 from ansible_collections.trainyard.aws.plugins.plugin_utils import _stages as stages
 
 
@@ -49,7 +48,11 @@ def test_failure_lines(result: dict[str, object], expected: list[str]) -> None:
 
 def test_only_the_end_of_a_long_output_is_shown() -> None:
     output = "\n".join(str(number) for number in range(1000))
-    assert stages.failure_lines({"msg": "rc 1", "stdout": output}) == ["rc 1", "stdout:", *(f"  {number}" for number in range(980, 1000))]
+    assert stages.failure_lines({"msg": "rc 1", "stdout": output}) == [
+        "rc 1",
+        "stdout:",
+        *(f"  {number}" for number in range(980, 1000)),
+    ]
 
 
 def test_a_change_is_one_line_for_many_hosts_and_items() -> None:
@@ -69,7 +72,9 @@ def test_a_quick_change_does_not_name_its_time() -> None:
     ("stage", "expected"),
     [
         pytest.param(stages.Stage(started=10, ok=3, changed=1), "ok=3 changed=1  2.5 s", id="good"),
-        pytest.param(stages.Stage(started=10, failed=1, unreachable=2), "ok=0 changed=0 failed=1 unreachable=2  2.5 s", id="bad"),
+        pytest.param(
+            stages.Stage(started=10, failed=1, unreachable=2), "ok=0 changed=0 failed=1 unreachable=2  2.5 s", id="bad"
+        ),
     ],
 )
 def test_closing_of_a_stage(stage: stages.Stage, expected: str) -> None:

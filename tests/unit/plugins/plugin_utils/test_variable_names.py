@@ -6,11 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.trainyard.aws.plugins.plugin_utils import _variable_names as names
 
 DECLARED = names.Declared(
-    names=frozenset(("stack_name", "stack_region", "efs_mount_path", "aws_access_door", "aws_nodes_groups", "training_run_image")),
+    names=frozenset(
+        ("stack_name", "stack_region", "efs_mount_path", "aws_access_door", "aws_nodes_groups", "training_run_image")
+    ),
     prefixes=("aws_access_", "aws_nodes_", "efs_mount_", "stack_", "training_run_"),
 )
 
@@ -58,7 +59,8 @@ def test_the_specifications_of_all_roles_are_read(tmp_path: Path) -> None:
         (tmp_path / role / "meta").mkdir(parents=True)
         (tmp_path / role / "meta" / "argument_specs.yml").write_text(text, encoding="utf-8")
     assert names.declared_in(tmp_path) == names.Declared(
-        names=frozenset(("efs_mount_path", "efs_mount_force", "stack_name")), prefixes=("efs_mount_", "empty_one_", "stack_")
+        names=frozenset(("efs_mount_path", "efs_mount_force", "stack_name")),
+        prefixes=("efs_mount_", "empty_one_", "stack_"),
     )
 
 
