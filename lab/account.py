@@ -57,12 +57,31 @@ class Account:
     def instance_failed(self, instance_id: str, why: str) -> None:
         """An instance whose box cannot start ends as EC2 ends one whose host is broken."""
         with self.lock:
-            for backend in regional_backends("ec2"):
-                instance = backend.get_instance_by_id(instance_id)
-                if instance is not None and instance.state != "terminated":
-                    instance.terminate()
-                    instance.state_reason.code = "Server.InternalError"
-                    instance.state_reason.message = f"Server.InternalError: {why}"[:400]
+            instance = find_instance(instance_id)
+            if instance is not None and instance.state != "terminated":
+                instance.terminate()
+                explain(instance, "Server.InternalError", why)
+
+    def instance_shut_down(self, instance_id: str) -> None:
+        """A box that went down by itself stops or terminates its instance, as the instance was told at launch."""
+        with self.lock:
+            instance = find_instance(instance_id)
+            if instance is None or instance.state != "running":
+                return
+            if instance.instance_initiated_shutdown_behavior == "terminate":
+                instance.terminate()
+            else:
+                instance.stop()
+            explain(instance, "Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
+
+
+def find_instance(instance_id: str) -> Any | None:
+    found = (backend.get_instance_by_id(instance_id) for backend in regional_backends("ec2"))
+    return next((instance for instance in found if instance is not None), None)
+
+
+def explain(instance: Any, code: str, why: str) -> None:
+    instance.state_reason.code, instance.state_reason.message = code, f"{code}: {why}"[:400]
 
 
 def run_application(application: Callable[..., Iterable[bytes]], environ: dict[str, Any], body: bytes) -> Answer:

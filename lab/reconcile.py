@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from lab.wanted import RUNNING, STOPPED, Box, FileServer, Network, Wanted
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 SIDE_BY_SIDE = 8
+SECONDS_UNTIL_LISTED = 2.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,17 @@ class Reconciler:
             covered = self._issued
             self._pass()
             self._served = covered
+
+    def is_down(self, instance: str) -> bool:
+        """Whether the box is there but not running, asked while nothing is being changed. Docker reports an end a moment before its list shows it."""
+        deadline = time.monotonic() + SECONDS_UNTIL_LISTED
+        while time.monotonic() < deadline:
+            with self._lock:
+                found = found_containers(self._client, self._settings, KIND_BOX, self._networks.public_name).get(instance)
+            if found is None or not found.running:
+                return found is not None
+            time.sleep(0.1)
+        return False
 
     def _pass(self) -> None:
         want = self._read()

@@ -33,6 +33,7 @@ from lab.reconcile import Reconciler
 from lab.registry import Registry, certificates
 from lab.settings import REGION, Settings
 from lab.wanted import Network
+from lab.watch import Watch
 
 log = logging.getLogger(__name__)
 FOLLOWED_SERVICES = ("ec2", "efs", "autoscaling", "cloudformation")  # calls to these may change what has to run
@@ -69,8 +70,10 @@ class Lab:
         self._reconciler = Reconciler(
             client, settings, self._account.wanted, self._account.instance_failed, self._networks, boxes, file_servers
         )
+        self._watch = Watch(client, settings, self._box_ended)
         self._registry = Registry(client, settings, images, self._networks, authority)
         self.registry_port = self._registry.start()
+        self._watch.start()
 
     def _public_network(self) -> IPv4Network:
         found = self._networks.make_public(free_ranges(PUBLIC_CANDIDATES, taken_ranges()))
@@ -100,6 +103,11 @@ class Lab:
         server.shutdown()
         server.server_close()
         self._registry.leave(vpc)
+
+    def _box_ended(self, instance: str) -> None:
+        if self._reconciler.is_down(instance):
+            self._account.instance_shut_down(instance)
+            self._follow()
 
     # What callers see.
 

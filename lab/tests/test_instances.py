@@ -127,3 +127,13 @@ def test_user_data_is_read_back_as_it_was_given(lab: RunningLab, stack: Stack) -
 def next_address(address: str) -> str:
     head, last = address.rsplit(".", 1)
     return f"{head}.{int(last) + 1}"
+
+
+@pytest.mark.parametrize(("behaviour", "state"), [("stop", "stopped"), ("terminate", "terminated")])
+def test_a_shutdown_inside_the_box_stops_or_terminates_its_instance(lab: RunningLab, stack: Stack, behaviour: str, state: str) -> None:
+    identity = stack.launch(InstanceInitiatedShutdownBehavior=behaviour)[0]["InstanceId"]
+    assert eventually(lambda: lab.run(identity, "systemctl", "is-active", "ssh")[0] == 0)
+    lab.run(identity, "systemctl", "poweroff")
+    assert eventually(lambda: stack.describe(identity)["State"]["Name"] == state)
+    assert stack.describe(identity)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    assert eventually(lambda: bool(lab.containers(identity)) == (state == "stopped"))
