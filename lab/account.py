@@ -13,7 +13,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from lab import laws, shims, transitions, wanted
+from lab import laws, permissions, shims, transitions, wanted
 from lab.addresses import AddressPool, host_ranges
 from lab.calls import Call
 from lab.errors import Answer, typed_error
@@ -30,6 +30,7 @@ class Account:
     def __init__(self, pool: AddressPool) -> None:
         shims.install(pool)
         laws.install(host_ranges)
+        permissions.install()
         self.lock = threading.RLock()
         self._application = DomainDispatcherApplication(create_backend_app)
 
@@ -38,7 +39,8 @@ class Account:
         with self.lock:
             transitions.settle()
             try:
-                answer = run_application(self._application, environ, body)
+                with permissions.bound(call):
+                    answer = run_application(self._application, environ, body)
             except NotImplementedError as error:
                 return typed_error(call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}: {error}")
             except Exception as error:

@@ -12,11 +12,17 @@ from typing import Any
 
 import pytest
 
-from lab.tests.running_lab import RunningLab, Stack, eventually
+from lab.tests.running_lab import RunningLab, Stack, error_of, eventually
 
 ADDRESS = "http://169.254.169.254"
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::granted*"}]}
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], "Resource": "arn:aws:s3:::granted/runs/*"},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::granted"},
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +112,41 @@ def test_every_instance_of_a_launch_gets_credentials_of_its_role(lab: RunningLab
         session = {"aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"], "aws_session_token": found["Token"]}
         identity = lab.client("sts", **session).get_caller_identity()
         assert identity["Arn"] == f"arn:aws:sts::123456789012:assumed-role/node/{node['InstanceId']}"
+
+
+def test_the_role_may_do_in_s3_what_its_policy_says_and_nothing_else(lab: RunningLab, node: dict[str, Any]) -> None:
+    found = json.loads(get(lab, node, "/latest/meta-data/iam/security-credentials/node"))
+    session = {"aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"], "aws_session_token": found["Token"]}
+    role, operator = lab.client("s3", **session), lab.client("s3")
+    for bucket in ("granted", "foreign"):
+        operator.create_bucket(Bucket=bucket)
+    role.put_object(Bucket="granted", Key="runs/a", Body=b"x")
+    assert role.get_object(Bucket="granted", Key="runs/a")["Body"].read() == b"x"
+    assert role.list_objects_v2(Bucket="granted", Prefix="runs/")["KeyCount"] == 1
+    role.head_bucket(Bucket="granted")
+    upload = role.create_multipart_upload(Bucket="granted", Key="runs/parts")["UploadId"]
+    part = role.upload_part(Bucket="granted", Key="runs/parts", UploadId=upload, PartNumber=1, Body=b"y" * 5_242_880)["ETag"]
+    role.complete_multipart_upload(Bucket="granted", Key="runs/parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+    for call, more in (
+        (role.put_object, {"Bucket": "granted", "Key": "elsewhere", "Body": b"x"}),
+        (role.delete_object, {"Bucket": "granted", "Key": "runs/a"}),
+        (role.list_objects_v2, {"Bucket": "foreign"}),
+        (role.put_object, {"Bucket": "foreign", "Key": "runs/a", "Body": b"x"}),
+    ):
+        assert error_of(call, **more) == "AccessDenied"
+    operator.put_object(Bucket="foreign", Key="any", Body=b"x")
+
+
+def test_a_box_uses_its_role_in_s3(lab: RunningLab, stack: Stack, node: dict[str, Any]) -> None:
+    """s5cmd signs as Amazon's Go SDK does, which is not boto3's way."""
+    options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    box = stack.launch(ImageId=lab.image("deep-learning"), IamInstanceProfile={"Name": "node"}, MetadataOptions=options)[0]["InstanceId"]
+    eventually(lambda: lab.run(box, "systemctl", "is-active", "lab-network")[0] == 0)
+    s5cmd = ["s5cmd", "--endpoint-url", ADDRESS, "cp", "/etc/os-release"]
+    exit_code, said = lab.run(box, *s5cmd, "s3://granted/runs/from-box")
+    assert exit_code == 0, said
+    exit_code, said = lab.run(box, *s5cmd, "s3://foreign/runs/from-box")
+    assert exit_code != 0 and "AccessDenied" in said, said
 
 
 def test_the_aws_api_answers_at_the_metadata_address(lab: RunningLab, node: dict[str, Any]) -> None:
