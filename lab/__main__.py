@@ -32,8 +32,15 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--state", default=DEFAULT_STATE, metavar="DIR", help="where the lab keeps its files; labs of different directories live side by side (default: %(default)s)")
-    common.add_argument("--port", type=int, default=DEFAULT_PORT, help="port of the AWS endpoint on 127.0.0.1 (default: %(default)s)")
+    common.add_argument(
+        "--state",
+        default=DEFAULT_STATE,
+        metavar="DIR",
+        help="where the lab keeps its files; labs of different directories live side by side (default: %(default)s)",
+    )
+    common.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port of the AWS endpoint on 127.0.0.1 (default: %(default)s)"
+    )
     top = argparse.ArgumentParser(prog="python -m lab", description=DESCRIPTION)
     verbs = top.add_subparsers(required=True, metavar="VERB")
     for name, run, text in (
@@ -45,7 +52,11 @@ def parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, parents=[common], help=text, description=text)
         verb.set_defaults(run=run)
         if name == "down":
-            verb.add_argument("--purge", action="store_true", help="also remove the container images that were pushed to the lab's registry")
+            verb.add_argument(
+                "--purge",
+                action="store_true",
+                help="also remove the container images that were pushed to the lab's registry",
+            )
     hidden = verbs.add_parser("serve", parents=[common])  # the background process itself; `up` starts it
     hidden.set_defaults(run=serve)
     return top
@@ -101,7 +112,7 @@ def build_images(_settings: Settings, _: argparse.Namespace) -> int:
 
 
 def serve(settings: Settings, _: argparse.Namespace) -> int:
-    from lab import server  # noqa: PLC0415 moto takes a second to import; only this verb needs it
+    from lab import server
 
     client = preflight.docker_client()
     server.serve(settings, client, images.build(client, print))

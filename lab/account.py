@@ -42,13 +42,21 @@ class Account:
                 with permissions.bound(call):
                     answer = run_application(self._application, environ, body)
             except NotImplementedError as error:
-                return typed_error(call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}: {error}")
+                return typed_error(
+                    call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}: {error}"
+                )
             except Exception as error:
                 log.exception("%s %s failed inside moto", call.service, call.action)
                 message = f"{call.service} {call.action} failed inside the lab: {type(error).__name__}: {error}"
                 return typed_error(call.protocol, "LabFailure", message)
-        if answer.status >= 400 and answer.content_type.startswith("text/html") and b"<!doctype html>" in answer.body[:20].lower():
-            return typed_error(call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}.")
+        if (
+            answer.status >= 400
+            and answer.content_type.startswith("text/html")
+            and b"<!doctype html>" in answer.body[:20].lower()
+        ):
+            return typed_error(
+                call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}."
+            )
         return answer
 
     def wanted(self) -> Wanted:
@@ -94,7 +102,9 @@ def run_application(application: Callable[..., Iterable[bytes]], environ: dict[s
         captured["status"], captured["headers"] = int(status.split()[0]), headers
         return lambda data: None
 
-    request = {key: value for key, value in environ.items() if key not in ("HTTP_TRANSFER_ENCODING", "wsgi.input_terminated")}
+    request = {
+        key: value for key, value in environ.items() if key not in ("HTTP_TRANSFER_ENCODING", "wsgi.input_terminated")
+    }
     request["wsgi.input"], request["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
     chunks = application(request, start_response)
     try:
@@ -105,4 +115,9 @@ def run_application(application: Callable[..., Iterable[bytes]], environ: dict[s
             close()
     headers = captured["headers"]
     content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
-    return Answer(captured["status"], content_type, content, tuple((name, value) for name, value in headers if name.lower() != "content-type"))
+    return Answer(
+        captured["status"],
+        content_type,
+        content,
+        tuple((name, value) for name, value in headers if name.lower() != "content-type"),
+    )

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, TimeoutError, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -78,7 +78,9 @@ def _own_addresses(path: Path = Path("/proc/net/fib_trie")) -> Iterator[Taken]:
 
 
 def _resolvers(path: Path = Path("/etc/resolv.conf")) -> Iterator[Taken]:
-    for found in re.finditer(r"^nameserver\s+(\d+\.\d+\.\d+\.\d+)", path.read_text() if path.exists() else "", re.MULTILINE):
+    for found in re.finditer(
+        r"^nameserver\s+(\d+\.\d+\.\d+\.\d+)", path.read_text() if path.exists() else "", re.MULTILINE
+    ):
         yield Taken(IPv4Network(found[1]), f"resolver in {path}")
 
 
@@ -91,10 +93,18 @@ def _named_hosts() -> Iterator[tuple[str, str]]:
     for variable in PACKAGE_VARIABLES:
         for url in URL.findall(os.environ.get(variable, "")):
             yield _host(url), f"package index in {variable}"
-    for path in (*Path("/etc/apt").glob("sources.list"), *Path("/etc/apt/sources.list.d").glob("*"), *Path("/etc/apt/apt.conf.d").glob("*")):
+    for path in (
+        *Path("/etc/apt").glob("sources.list"),
+        *Path("/etc/apt/sources.list.d").glob("*"),
+        *Path("/etc/apt/apt.conf.d").glob("*"),
+    ):
         for url in URL.findall(path.read_text(errors="replace")):
             yield _host(url), f"package source in {path}"
-    for path in (Path("/etc/pip.conf"), Path("~/.config/pip/pip.conf").expanduser(), Path("~/.pip/pip.conf").expanduser()):
+    for path in (
+        Path("/etc/pip.conf"),
+        Path("~/.config/pip/pip.conf").expanduser(),
+        Path("~/.pip/pip.conf").expanduser(),
+    ):
         for url in _pip_urls(path):
             yield _host(url), f"package index in {path}"
 
@@ -115,7 +125,9 @@ def _host(url: str) -> str:
 def _resolved(hosts: dict[str, str]) -> Iterator[Taken]:
     """What the names resolve to now; a name that does not resolve cannot be cut off either."""
     pool = ThreadPoolExecutor(max_workers=8)
-    waiting = {pool.submit(socket.getaddrinfo, host, None, socket.AF_INET, socket.SOCK_STREAM): host for host in hosts if host}
+    waiting = {
+        pool.submit(socket.getaddrinfo, host, None, socket.AF_INET, socket.SOCK_STREAM): host for host in hosts if host
+    }
     try:
         for done in as_completed(waiting, timeout=RESOLVE_SECONDS):
             host = waiting[done]

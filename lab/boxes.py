@@ -44,7 +44,14 @@ class Found:
 class Boxes:
     """Creates, starts, stops, changes and removes boxes."""
 
-    def __init__(self, client: docker.DockerClient, settings: Settings, images: Images, networks: Networks, trusted: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        settings: Settings,
+        images: Images,
+        networks: Networks,
+        trusted: Mapping[str, bytes],
+    ) -> None:
         """`trusted` are certificate files every box gets: path in the box to content."""
         self._client = client
         self._settings = settings
@@ -65,7 +72,9 @@ class Boxes:
             labels=self._settings.labels(KIND_BOX, box.instance),
             network=network,
             networking_config={
-                network: EndpointConfig(self._api_version, ipv4_address=box.private_ip, aliases=[box.host_name, box.host_name.split(".")[0]])
+                network: EndpointConfig(
+                    self._api_version, ipv4_address=box.private_ip, aliases=[box.host_name, box.host_name.split(".")[0]]
+                )
             },
             **options,
         )
@@ -121,11 +130,15 @@ class Boxes:
         )
 
     def _metadata(self, box: Box) -> Metadata:
-        return Metadata(str(gateway_of(box.network.cidr)), self._settings.port, box.hop_limit, private=box.public_ip is None)
+        return Metadata(
+            str(gateway_of(box.network.cidr)), self._settings.port, box.hop_limit, private=box.public_ip is None
+        )
 
     def _write_settings(self, container: Container, box: Box) -> None:
         """What may change in the life of a box; the rest is written once, before its first start."""
-        container.put_archive("/", archive({RULES_FILE: box.rules.encode(), "/etc/lab/metadata.env": self._metadata(box).text().encode()}))
+        container.put_archive(
+            "/", archive({RULES_FILE: box.rules.encode(), "/etc/lab/metadata.env": self._metadata(box).text().encode()})
+        )
 
     def _connect_public(self, container: Container, box: Box) -> None:
         if box.public_ip:
@@ -142,7 +155,9 @@ class Boxes:
     def _apply(container: Container, *command: str) -> None:
         exit_code, output = container.exec_run(list(command))
         if exit_code:
-            raise RuntimeError(f"{' '.join(command)} in {container.name} ended with {exit_code}: {output.decode(errors='replace').strip()}")
+            raise RuntimeError(
+                f"{' '.join(command)} in {container.name} ended with {exit_code}: {output.decode(errors='replace').strip()}"
+            )
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -156,12 +171,18 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def found_containers(client: docker.DockerClient, settings: Settings, kind: str, public_network: str) -> dict[str, Found]:
+def found_containers(
+    client: docker.DockerClient, settings: Settings, kind: str, public_network: str
+) -> dict[str, Found]:
     """The lab's containers of one kind, by the AWS id they stand for."""
     found: dict[str, Found] = {}
-    for summary in client.api.containers(all=True, filters={"label": [settings.label_filter["label"], f"{LABEL_KIND}={kind}"]}):
+    for summary in client.api.containers(
+        all=True, filters={"label": [settings.label_filter["label"], f"{LABEL_KIND}={kind}"]}
+    ):
         identity = summary["Labels"][LABEL_ID]
-        found[identity] = Found(summary["Id"], identity, summary["State"] == "running", _public_ip(summary, public_network))
+        found[identity] = Found(
+            summary["Id"], identity, summary["State"] == "running", _public_ip(summary, public_network)
+        )
     return found
 
 

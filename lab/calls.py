@@ -84,7 +84,9 @@ def read_call(environ: dict[str, Any], body: bytes) -> Call:
 
 
 def _signature(environ: dict[str, Any]) -> tuple[str, str, str]:
-    text = environ.get("HTTP_AUTHORIZATION", "") or environ.get("QUERY_STRING", "").replace("X-Amz-", "").replace("%2F", "/")
+    text = environ.get("HTTP_AUTHORIZATION", "") or environ.get("QUERY_STRING", "").replace("X-Amz-", "").replace(
+        "%2F", "/"
+    )
     found = CREDENTIAL.search(text)
     return (found[1], found[2], found[3]) if found else ("", "us-east-1", "s3")
 
@@ -128,7 +130,15 @@ class CallLog:
     def add(self, call: Call, status: int, error: str | None, caller: str, seconds: float) -> None:
         with self._lock:
             entry = Entry(
-                len(self._entries) + 1, round(time.time(), 3), call.service, call.action, call.parameters, status, error, caller, round(seconds, 3)
+                len(self._entries) + 1,
+                round(time.time(), 3),
+                call.service,
+                call.action,
+                call.parameters,
+                status,
+                error,
+                caller,
+                round(seconds, 3),
             )
             self._entries.append(entry)
             self._file.write(json.dumps(asdict(entry), default=str) + "\n")

@@ -46,11 +46,26 @@ def status(settings: Settings) -> dict[str, Any] | None:
 
 def start(settings: Settings, extra: list[str]) -> dict[str, Any]:
     """Start the process and wait until it answers."""
-    command = [sys.executable, "-m", "lab", "serve", "--state", str(settings.state), "--port", str(settings.port), *extra]
+    command = [
+        sys.executable,
+        "-m",
+        "lab",
+        "serve",
+        "--state",
+        str(settings.state),
+        "--port",
+        str(settings.port),
+        *extra,
+    ]
     with settings.log_file.open("a") as log:
         started = log.tell()
         process = subprocess.Popen(  # it outlives this command
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path(__file__).resolve().parent.parent
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parent.parent,
         )
     settings.pid_file.write_text(f"{process.pid}\n")
     deadline = time.monotonic() + SECONDS_TO_START
@@ -62,7 +77,11 @@ def start(settings: Settings, extra: list[str]) -> dict[str, Any]:
             break
         time.sleep(POLL_SECONDS)
     last = settings.log_file.read_text()[started:].strip().splitlines()[-5:]
-    raise LabError("The lab's process does not answer.", " | ".join(last) or "it wrote nothing", f"Read {settings.log_file}, then: python -m lab down")
+    raise LabError(
+        "The lab's process does not answer.",
+        " | ".join(last) or "it wrote nothing",
+        f"Read {settings.log_file}, then: python -m lab down",
+    )
 
 
 def stop(settings: Settings) -> bool:
@@ -79,4 +98,8 @@ def stop(settings: Settings) -> bool:
                 settings.pid_file.unlink(missing_ok=True)
                 return True
             time.sleep(POLL_SECONDS)
-    raise LabError(f"The lab's process {pid} does not end.", "It ignores SIGKILL.", "Look at it with: ps -o pid,stat,wchan:30,cmd -p " + str(pid))
+    raise LabError(
+        f"The lab's process {pid} does not end.",
+        "It ignores SIGKILL.",
+        "Look at it with: ps -o pid,stat,wchan:30,cmd -p " + str(pid),
+    )

@@ -47,7 +47,11 @@ class FileServers:
             security_opt=["seccomp=unconfined"],
             volumes=[f"{directory}:/export:rw"],
             network=network,
-            networking_config={network: EndpointConfig(str(self._client.api.api_version), ipv4_address=server.ip, aliases=[server.dns_name])},
+            networking_config={
+                network: EndpointConfig(
+                    str(self._client.api.api_version), ipv4_address=server.ip, aliases=[server.dns_name]
+                )
+            },
         )
         container.put_archive("/", archive({RULES_FILE: server.rules.encode()}))
         container.start()
@@ -60,7 +64,9 @@ class FileServers:
         container.put_archive("/", archive({RULES_FILE: server.rules.encode()}))
         exit_code, output = container.exec_run(["nft", "-f", RULES_FILE])
         if exit_code:
-            raise RuntimeError(f"inbound rules of {server.mount_target} refused: {output.decode(errors='replace').strip()}")
+            raise RuntimeError(
+                f"inbound rules of {server.mount_target} refused: {output.decode(errors='replace').strip()}"
+            )
 
     def remove_data_of_all_but(self, file_systems: frozenset[str]) -> None:
         """The files of a deleted file system go."""
@@ -81,4 +87,6 @@ def remove_tree(client: docker.DockerClient, directory: Path, image: str) -> Non
     try:
         shutil.rmtree(directory)
     except PermissionError:
-        client.containers.run(image, ["rm", "-rf", f"/parent/{directory.name}"], volumes=[f"{directory.parent}:/parent:rw"], remove=True)
+        client.containers.run(
+            image, ["rm", "-rf", f"/parent/{directory.name}"], volumes=[f"{directory.parent}:/parent:rw"], remove=True
+        )

@@ -25,7 +25,9 @@ ACCEPTED_BY_NAME = ("dl1.24xlarge",)
 def install(host_ranges: Callable[[], Iterable[Taken]]) -> None:
     """Bind every caller of this process. `host_ranges` tells which ranges no VPC may take on this machine."""
     _security_groups()
-    _subnets_and_vpcs(host_ranges)
+    _subnets_and_vpcs()
+    _ranges(host_ranges)
+    _routes()
     _gateways()
     _addresses()
     _interfaces()
@@ -59,11 +61,15 @@ def refers_to(group: Any, other: str) -> bool:
 
 
 def attached_gateway(ec2: Any, vpc: str) -> Any | None:
-    return next((gateway for gateway in list(ec2.internet_gateways.values()) if gateway.vpc and gateway.vpc.id == vpc), None)
+    return next(
+        (gateway for gateway in list(ec2.internet_gateways.values()) if gateway.vpc and gateway.vpc.id == vpc), None
+    )
 
 
 def nat_gateway_of(ec2: Any, interface: Any) -> Any | None:
-    return next((nat for nat in list(ec2.nat_gateways.values()) if interface is not None and nat._eni is interface), None)
+    return next(
+        (nat for nat in list(ec2.nat_gateways.values()) if interface is not None and nat._eni is interface), None
+    )
 
 
 # The laws.
@@ -82,7 +88,7 @@ def _security_groups() -> None:
             refuse("DependencyViolation", f"resource {group.id} has a dependent object")
 
 
-def _subnets_and_vpcs(host_ranges: Callable[[], Iterable[Taken]]) -> None:
+def _subnets_and_vpcs() -> None:
     @law_before(EC2Backend, "delete_subnet")
     def subnet_empty(ec2: Any, subnet_id: str) -> None:
         if any(eni.subnet_id == subnet_id for eni in interfaces(ec2)):
@@ -95,12 +101,19 @@ def _subnets_and_vpcs(host_ranges: Callable[[], Iterable[Taken]]) -> None:
             interfaces_in(ec2, vpc_id)
             or any(group.name != "default" for group in groups_of(ec2, vpc_id))
             or attached_gateway(ec2, vpc_id)
-            or any(endpoint.vpc_id == vpc_id and endpoint.state != "deleted" for endpoint in list(ec2.vpc_end_points.values()))
-            or any(table.vpc_id == vpc_id and not table.main_association_id for table in list(ec2.route_tables.values()))
+            or any(
+                endpoint.vpc_id == vpc_id and endpoint.state != "deleted"
+                for endpoint in list(ec2.vpc_end_points.values())
+            )
+            or any(
+                table.vpc_id == vpc_id and not table.main_association_id for table in list(ec2.route_tables.values())
+            )
         )
         if in_use:
             refuse("DependencyViolation", f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
+
+def _ranges(host_ranges: Callable[[], Iterable[Taken]]) -> None:
     @law_before(EC2Backend, "create_vpc")
     def range_free(ec2: Any, cidr_block: str, *_args: Any, **_kwargs: Any) -> None:
         """No law of AWS but of this machine: a VPC is a network here, and must not cut anything off."""
@@ -108,21 +121,34 @@ def _subnets_and_vpcs(host_ranges: Callable[[], Iterable[Taken]]) -> None:
             wanted = IPv4Network(str(cidr_block), strict=False)
         except ValueError:
             return  # moto's answer is right
-        others = [Taken(IPv4Network(vpc.cidr_block, strict=False), f"VPC {vpc.id} of this lab") for vpc in list(ec2.vpcs.values())]
+        others = [
+            Taken(IPv4Network(vpc.cidr_block, strict=False), f"VPC {vpc.id} of this lab")
+            for vpc in list(ec2.vpcs.values())
+        ]
         hit = collision(wanted, [*others, *host_ranges()])
         if hit:
-            refuse("InvalidVpc.Range", f"The lab cannot use {cidr_block}: it overlaps {hit.range} ({hit.why}). Choose another range, for example 10.77.0.0/16.")
+            refuse(
+                "InvalidVpc.Range",
+                f"The lab cannot use {cidr_block}: it overlaps {hit.range} ({hit.why}). Choose another range, for example 10.77.0.0/16.",
+            )
 
+
+def _routes() -> None:
     @law_before(EC2Backend, "delete_route_table")
     def table_not_main(ec2: Any, route_table_id: str) -> None:
         if ec2.get_route_table(route_table_id).main_association_id:
             refuse("DependencyViolation", f"The routeTable '{route_table_id}' has dependencies and cannot be deleted.")
 
     @law_before(EC2Backend, "create_route")
-    def gateway_attached_here(ec2: Any, route_table_id: str, *_args: Any, gateway_id: str | None = None, **_kwargs: Any) -> None:
+    def gateway_attached_here(
+        ec2: Any, route_table_id: str, *_args: Any, gateway_id: str | None = None, **_kwargs: Any
+    ) -> None:
         gateway = ec2.internet_gateways.get(gateway_id)
         if gateway and (gateway.vpc is None or gateway.vpc.id != ec2.get_route_table(route_table_id).vpc_id):
-            refuse("InvalidParameterValue", f"route table {route_table_id} and network gateway {gateway_id} belong to different networks")
+            refuse(
+                "InvalidParameterValue",
+                f"route table {route_table_id} and network gateway {gateway_id} belong to different networks",
+            )
 
 
 def _gateways() -> None:
@@ -180,22 +206,36 @@ def _interfaces() -> None:
     def interface_free(ec2: Any, eni_id: str) -> None:
         interface = ec2.get_network_interface(eni_id)
         if interface.requester_managed:
-            refuse("OperationNotPermitted", f"You do not have permission to access the specified resource {eni_id}: its service manages it.")
+            refuse(
+                "OperationNotPermitted",
+                f"You do not have permission to access the specified resource {eni_id}: its service manages it.",
+            )
         if interface.instance is not None:
             refuse("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
 
 
 def _instances() -> None:
     @law_before(EC2Backend, "run_instances")
-    def launchable(ec2: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str], **wanted: Any) -> None:
+    def launchable(
+        ec2: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str], **wanted: Any
+    ) -> None:
         template = ec2._get_template_from_args(wanted["launch_template"]).data if wanted.get("launch_template") else {}
         subnet = _subnet(ec2, wanted, template)
         _machine_image(ec2, image_id or template.get("ImageId"))
-        _instance_type(ec2, wanted["instance_type"] if not wanted["is_instance_type_default"] else template.get("InstanceType", "m1.small"), subnet)
+        _instance_type(
+            ec2,
+            wanted["instance_type"]
+            if not wanted["is_instance_type_default"]
+            else template.get("InstanceType", "m1.small"),
+            subnet,
+        )
         key_name = wanted.get("key_name") or template.get("KeyName")
         if key_name and key_name not in ec2.key_pairs:
             refuse("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
-        named = [*(wanted.get("security_group_ids") or []), *(group for nic in wanted.get("nics") or [] for group in nic.get("Groups") or [])]
+        named = [
+            *(wanted.get("security_group_ids") or []),
+            *(group for nic in wanted.get("nics") or [] for group in nic.get("Groups") or []),
+        ]
         for group in named:
             _group_in(ec2, group, subnet)
         _private_address(subnet, wanted)
@@ -206,7 +246,10 @@ def _instances() -> None:
         def alive(ec2: Any, instance_ids: list[str]) -> None:
             for instance in ec2.get_multi_instances_by_id(instance_ids):
                 if instance.state == "terminated":
-                    refuse("IncorrectInstanceState", f"The instance '{instance.id}' is not in a state from which it can be started, stopped or rebooted.")
+                    refuse(
+                        "IncorrectInstanceState",
+                        f"The instance '{instance.id}' is not in a state from which it can be started, stopped or rebooted.",
+                    )
 
 
 def _subnet(ec2: Any, wanted: dict[str, Any], template: dict[str, Any]) -> Any:
@@ -249,7 +292,9 @@ def _group_in(ec2: Any, group_id: str, subnet: Any) -> None:
 
 
 def _private_address(subnet: Any, wanted: dict[str, Any]) -> None:
-    named = wanted.get("private_ip") or next((nic["PrivateIpAddress"] for nic in wanted.get("nics") or [] if nic.get("PrivateIpAddress")), None)
+    named = wanted.get("private_ip") or next(
+        (nic["PrivateIpAddress"] for nic in wanted.get("nics") or [] if nic.get("PrivateIpAddress")), None
+    )
     if not named:
         return
     if named in subnet._subnet_ips:
@@ -262,7 +307,11 @@ def _private_address(subnet: Any, wanted: dict[str, Any]) -> None:
 def _mount_targets() -> None:
     @law_before(EFSBackend, "create_mount_target")
     def groups_of_the_network(
-        efs: Any, file_system_id: str, subnet_id: str, ip_address: str | None = None, security_groups: list[str] | None = None
+        efs: Any,
+        file_system_id: str,
+        subnet_id: str,
+        ip_address: str | None = None,
+        security_groups: list[str] | None = None,
     ) -> None:
         subnet = efs.ec2_backend.get_subnet(subnet_id)
         for group_id in security_groups or []:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 DEBIAN_OWNER = "136693071363"
 
@@ -23,12 +23,22 @@ class MachineImage:
 
 
 MACHINE_IMAGES = (
-    MachineImage("ami-0deb12ba5e0000001", "/lab/images/debian-12", "lab-debian-12-amd64", "Debian 12 with nothing but sshd and Python", False),
     MachineImage(
-        "ami-0deb12d1a00000002", "/lab/images/deep-learning", "lab-deep-learning-debian-12-amd64", "Debian 12 with Docker, s5cmd and the NFS client", True
+        "ami-0deb12ba5e0000001",
+        "/lab/images/debian-12",
+        "lab-debian-12-amd64",
+        "Debian 12 with nothing but sshd and Python",
+        False,
+    ),
+    MachineImage(
+        "ami-0deb12d1a00000002",
+        "/lab/images/deep-learning",
+        "lab-deep-learning-debian-12-amd64",
+        "Debian 12 with Docker, s5cmd and the NFS client",
+        True,
     ),
 )
-CREATED = datetime(2026, 11, 20, tzinfo=timezone.utc).replace(tzinfo=None)
+CREATED = datetime(2026, 11, 20, tzinfo=UTC).replace(tzinfo=None)
 
 
 def by_ami(ami: str) -> MachineImage | None:

@@ -183,9 +183,11 @@ def values(instance: Any, role: Any | None) -> dict[str, str]:
     if instance.key_name:
         key_pair = instance.ec2_backend.key_pairs.get(instance.key_name)
         found["public-keys/0/openssh-key"] = key_pair.public_key.strip() if key_pair else ""
-    if role is not None:
-        profile = _profile(instance)
-        found["iam/info"] = json.dumps({"Code": "Success", "InstanceProfileArn": profile.arn, "InstanceProfileId": profile.id})
+    profile = _profile(instance)
+    if role is not None and profile is not None:
+        found["iam/info"] = json.dumps(
+            {"Code": "Success", "InstanceProfileArn": profile.arn, "InstanceProfileId": profile.id}
+        )
         found[CREDENTIALS + role.name] = ""
     if instance.metadata_options.instance_metadata_tags == "enabled":
         found.update({f"tags/instance/{tag['key']}": tag["value"] for tag in instance.get_tags()})
@@ -198,7 +200,12 @@ def _tree(leaves: Mapping[str, str], key: str) -> Answer | None:
         return _text(200, leaves[key])
     prefix = f"{key.rstrip('/')}/" if key else ""
     below = {leaf.removeprefix(prefix) for leaf in leaves if leaf.startswith(prefix)}
-    names = {rest if prefix.startswith("tags/") else rest.split("/")[0] + ("/" if "/" in rest and not prefix.startswith(CREDENTIALS) else "") for rest in below}
+    names = {
+        rest
+        if prefix.startswith("tags/")
+        else rest.split("/")[0] + ("/" if "/" in rest and not prefix.startswith(CREDENTIALS) else "")
+        for rest in below
+    }
     return _text(200, "\n".join(sorted(names))) if names else None
 
 

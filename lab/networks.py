@@ -34,7 +34,13 @@ def registry_address(cidr: str) -> IPv4Address:
 class Networks:
     """The lab's networks in Docker."""
 
-    def __init__(self, client: docker.DockerClient, settings: Settings, opened: Callable[[Network], None], closing: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        settings: Settings,
+        opened: Callable[[Network], None],
+        closing: Callable[[str], None],
+    ) -> None:
         """`opened` is called after a VPC's network came up, `closing` before it goes."""
         self._client = client
         self._settings = settings
@@ -79,7 +85,11 @@ class Networks:
     def _create(self, name: str, cidr: IPv4Network, kind: str, identity: str) -> DockerNetwork:
         pool = IPAMPool(subnet=str(cidr), gateway=str(cidr[1]))
         created = self._client.networks.create(
-            name, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels=self._settings.labels(kind, identity), check_duplicate=True
+            name,
+            driver="bridge",
+            ipam=IPAMConfig(pool_configs=[pool]),
+            labels=self._settings.labels(kind, identity),
+            check_duplicate=True,
         )
         log.info("network %s is %s", name, cidr)
         return created

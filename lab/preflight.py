@@ -60,13 +60,19 @@ def faults(settings: Settings, client: docker.DockerClient) -> list[Fault]:
 def engine_is_local(base_url: str) -> Fault | None:
     if "docker" in base_url or base_url.startswith("http+unix"):
         return None
-    return Fault(f"The Docker engine at {base_url} is on another machine.", "Unset DOCKER_HOST; the lab uses bridge addresses of this machine.")
+    return Fault(
+        f"The Docker engine at {base_url} is on another machine.",
+        "Unset DOCKER_HOST; the lab uses bridge addresses of this machine.",
+    )
 
 
 def bridge_exists(bridge: Path) -> Fault | None:
     if bridge.exists():
         return None
-    return Fault("Docker's own bridge docker0 is missing.", "Restart the Docker engine (systemctl restart docker); it makes the bridge at start.")
+    return Fault(
+        "Docker's own bridge docker0 is missing.",
+        "Restart the Docker engine (systemctl restart docker); it makes the bridge at start.",
+    )
 
 
 def port_is_free(port: int) -> Fault | None:
@@ -75,7 +81,10 @@ def port_is_free(port: int) -> Fault | None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            return Fault(f"Port {port} of 127.0.0.1 cannot be used: {error.strerror}.", f"Stop what listens there (ss -ltnp 'sport = :{port}') or choose another with --port.")
+            return Fault(
+                f"Port {port} of 127.0.0.1 cannot be used: {error.strerror}.",
+                f"Stop what listens there (ss -ltnp 'sport = :{port}') or choose another with --port.",
+            )
     return None
 
 
@@ -83,7 +92,11 @@ def memory_suffices(meminfo: str) -> Fault | None:
     available = next(int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemAvailable:"))
     if available >= MEMORY_NEEDED_MIB:
         return None
-    return Fault(f"Only {available} MiB of memory are available; the lab with a training wants {MEMORY_NEEDED_MIB}.", "Stop other programs.", fatal=False)
+    return Fault(
+        f"Only {available} MiB of memory are available; the lab with a training wants {MEMORY_NEEDED_MIB}.",
+        "Stop other programs.",
+        fatal=False,
+    )
 
 
 def inotify_suffices(limit: int) -> Fault | None:

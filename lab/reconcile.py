@@ -83,7 +83,9 @@ class Reconciler:
         deadline = time.monotonic() + SECONDS_UNTIL_LISTED
         while time.monotonic() < deadline:
             with self._lock:
-                found = found_containers(self._client, self._settings, KIND_BOX, self._networks.public_name).get(instance)
+                found = found_containers(self._client, self._settings, KIND_BOX, self._networks.public_name).get(
+                    instance
+                )
             if found is None or not found.running:
                 return found is not None
             time.sleep(0.1)
@@ -101,7 +103,9 @@ class Reconciler:
         clean &= self._once("file systems", lambda: self._file_servers.remove_data_of_all_but(want.file_systems))
         steps = [*self._box_steps(wanted_boxes, boxes), *self._server_steps(wanted_servers, servers)]
         opened = self._open_networks({step.item.network for step in steps})
-        clean &= self._each([step for step in steps if step.item.network in opened], self._take, lambda step: step.identity)
+        clean &= self._each(
+            [step for step in steps if step.item.network in opened], self._take, lambda step: step.identity
+        )
         for step in steps:
             if step.item.network not in opened:
                 clean = False
@@ -134,7 +138,11 @@ class Reconciler:
                 yield Step(server, lambda server=server, found=found: self._file_servers.change(found, server))
 
     def _open_networks(self, networks: set[Network]) -> set[Network]:
-        return {network for network in networks if self._once(f"network of {network.vpc}", lambda network=network: self._networks.ensure(network))}
+        return {
+            network
+            for network in networks
+            if self._once(f"network of {network.vpc}", lambda network=network: self._networks.ensure(network))
+        }
 
     def _take(self, step: Step) -> None:
         try:

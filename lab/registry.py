@@ -26,7 +26,18 @@ from lab.wanted import Network
 
 log = logging.getLogger(__name__)
 KIND_REGISTRY, KIND_DATA = "registry", "registry-data"
-REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-central-1", "ap-northeast-1", "ap-southeast-2")
+REGIONS = (
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ca-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-central-1",
+    "ap-northeast-1",
+    "ap-southeast-2",
+)
 VALID_DAYS = 3650
 INSIDE = "/etc/lab/registry"
 
@@ -52,7 +63,14 @@ class Certificates:
 class Registry:
     """The one registry container of a lab; its images outlive `down`."""
 
-    def __init__(self, client: docker.DockerClient, settings: Settings, images: Images, networks: Networks, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        settings: Settings,
+        images: Images,
+        networks: Networks,
+        certificates: Certificates,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._images = images
@@ -80,7 +98,15 @@ class Registry:
             volumes=[f"{self.volume}:/var/lib/registry:rw"],
             ports={"443/tcp": ("127.0.0.1", None)},
         )
-        container.put_archive("/", archive({f"{INSIDE}/certificate.pem": self._certificates.certificate, f"{INSIDE}/key.pem": self._certificates.key}))
+        container.put_archive(
+            "/",
+            archive(
+                {
+                    f"{INSIDE}/certificate.pem": self._certificates.certificate,
+                    f"{INSIDE}/key.pem": self._certificates.key,
+                }
+            ),
+        )
         container.start()
         container.reload()
         self._container = container
@@ -132,7 +158,7 @@ def new_certificates() -> Certificates:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

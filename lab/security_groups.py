@@ -48,7 +48,9 @@ def _sources(ec2: Any, rule: Any) -> tuple[str, ...]:
 
 def member_addresses(ec2: Any, group: str) -> set[str]:
     """Private addresses of all interfaces that carry the group."""
-    return {str(eni.private_ip_address) for eni in list(ec2.enis.values()) if any(one.id == group for one in eni.group_set)}
+    return {
+        str(eni.private_ip_address) for eni in list(ec2.enis.values()) if any(one.id == group for one in eni.group_set)
+    }
 
 
 def as_nft(rules: Iterable[Inbound]) -> str:

@@ -90,7 +90,9 @@ class Lab:
     def open_door(self, address: str, application: WsgiApplication) -> None:
         server = make_server(address, self.settings.port, application, threaded=True, request_handler=RequestHandler)
         self._doors[address] = server
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True, name=f"door {address}").start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True, name=f"door {address}"
+        ).start()
         log.info("listening on %s port %s", address, self.settings.port)
 
     def _opened(self, network: Network) -> None:
@@ -117,7 +119,9 @@ class Lab:
         if path.startswith("/_lab/"):
             return send(self._own_page(path, environ), start_response)
         if asks_for_metadata(environ):
-            return send(Answer(404, "text/plain", b"this machine is no instance; only boxes have metadata"), start_response)
+            return send(
+                Answer(404, "text/plain", b"this machine is no instance; only boxes have metadata"), start_response
+            )
         return send(self._aws(environ), start_response)
 
     def from_box(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -125,7 +129,9 @@ class Lab:
         if not asks_for_metadata(environ):
             return send(self._aws(environ), start_response)
         with self._account.lock:
-            answer = self._metadata.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], _headers(environ), environ["REMOTE_ADDR"])
+            answer = self._metadata.answer(
+                environ["REQUEST_METHOD"], environ["PATH_INFO"], _headers(environ), environ["REMOTE_ADDR"]
+            )
         return send(answer, start_response)
 
     def _aws(self, environ: dict[str, Any]) -> Answer:
@@ -135,7 +141,11 @@ class Lab:
         answer = self._account.call(environ, body, call)
         if call.service in FOLLOWED_SERVICES and call.changes_something:
             self._follow()
-        error = error_code(answer.body, {name.lower(): value for name, value in answer.headers}) if answer.status >= 400 else None
+        error = (
+            error_code(answer.body, {name.lower(): value for name, value in answer.headers})
+            if answer.status >= 400
+            else None
+        )
         self._calls.add(call, answer.status, error, environ["REMOTE_ADDR"], time.monotonic() - started)
         return answer
 
@@ -182,7 +192,9 @@ def read_body(environ: dict[str, Any]) -> bytes:
 
 
 def send(answer: Answer, start_response: Any) -> Iterable[bytes]:
-    headers = [(name, value) for name, value in answer.headers if name.lower() not in ("connection", "transfer-encoding")]
+    headers = [
+        (name, value) for name, value in answer.headers if name.lower() not in ("connection", "transfer-encoding")
+    ]
     if not any(name.lower() == "content-length" for name, _ in headers):
         headers.append(("Content-Length", str(len(answer.body))))
     if answer.content_type:
@@ -203,7 +215,9 @@ class _HeaderView(dict[str, str]):
 
 
 def _headers(environ: dict[str, Any]) -> _HeaderView:
-    return _HeaderView({key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")})
+    return _HeaderView(
+        {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    )
 
 
 def write_env(lab: Lab) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.machine_images import by_ami
-from lab.security_groups import inbound_rules
 from lab.patching import regional_backends
+from lab.security_groups import inbound_rules
 
 RUNNING, STOPPED = "running", "stopped"
 
@@ -81,7 +81,11 @@ def read() -> Wanted:
         boxes.update(_box(ec2, instance) for instance in ec2.all_instances() if instance.state in (RUNNING, STOPPED))
     for efs in regional_backends("efs"):
         file_systems.update(efs.file_systems_by_id)
-        file_servers.update(_file_server(efs, target) for target in efs.mount_targets_by_id.values() if target.life_cycle_state == "available")
+        file_servers.update(
+            _file_server(efs, target)
+            for target in efs.mount_targets_by_id.values()
+            if target.life_cycle_state == "available"
+        )
     return Wanted(frozenset(boxes), frozenset(file_servers), frozenset(file_systems), frozenset(vpcs))
 
 

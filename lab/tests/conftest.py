@@ -18,7 +18,10 @@ from docker.errors import DockerException
 from lab.tests.running_lab import RunningLab, Stack, free_port, running_lab
 
 # Ranges of the tests; a demo lab uses others. Each worker of pytest-xdist has its own.
-_networks = (f"10.{100 + number}.0.0/16" for number in itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 20))
+_networks = (
+    f"10.{100 + number}.0.0/16"
+    for number in itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 20)
+)
 
 
 @pytest.fixture(scope="session")

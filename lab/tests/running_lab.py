@@ -91,7 +91,11 @@ class RunningLab:
 
     def containers(self, identity: str) -> list[Any]:
         """The containers behind an AWS id."""
-        return list(self.docker.containers.list(all=True, filters={"label": [f"trainyard.lab={self.settings.name}", f"trainyard.lab.id={identity}"]}))
+        return list(
+            self.docker.containers.list(
+                all=True, filters={"label": [f"trainyard.lab={self.settings.name}", f"trainyard.lab.id={identity}"]}
+            )
+        )
 
     def box(self, instance: str) -> Any:
         return self.containers(instance)[0]
@@ -140,8 +144,12 @@ class Stack:
         ec2 = self.lab.ec2
         base = self.cidr.rsplit(".", 2)[0]
         self.vpc = ec2.create_vpc(CidrBlock=self.cidr)["Vpc"]["VpcId"]
-        self.public = ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"{base}.0.0/24", AvailabilityZone="us-east-1a")["Subnet"]["SubnetId"]
-        self.private = ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"{base}.1.0/24", AvailabilityZone="us-east-1a")["Subnet"]["SubnetId"]
+        self.public = ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"{base}.0.0/24", AvailabilityZone="us-east-1a")[
+            "Subnet"
+        ]["SubnetId"]
+        self.private = ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"{base}.1.0/24", AvailabilityZone="us-east-1a")[
+            "Subnet"
+        ]["SubnetId"]
         self.gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
         self.table = ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
@@ -152,7 +160,13 @@ class Stack:
         self.key_name = f"key-{self.vpc}"
         ec2.import_key_pair(KeyName=self.key_name, PublicKeyMaterial=self.key_file.with_suffix(".pub").read_bytes())
 
-    def group(self, name: str, cidr_sources: list[dict[str, str]] | None = None, group_sources: list[str] | None = None, port: int = 22) -> str:
+    def group(
+        self,
+        name: str,
+        cidr_sources: list[dict[str, str]] | None = None,
+        group_sources: list[str] | None = None,
+        port: int = 22,
+    ) -> str:
         """A security group that lets one TCP port in."""
         ec2 = self.lab.ec2
         group = str(ec2.create_security_group(GroupName=name, Description=name, VpcId=self.vpc)["GroupId"])
@@ -181,12 +195,16 @@ class Stack:
                 }
             ],
         }
-        identities = [instance["InstanceId"] for instance in self.lab.ec2.run_instances(**{**parameters, **more})["Instances"]]
+        identities = [
+            instance["InstanceId"] for instance in self.lab.ec2.run_instances(**{**parameters, **more})["Instances"]
+        ]
         self.instances += identities
         return [self.describe(identity) for identity in identities]
 
     def describe(self, instance: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        found: dict[str, Any] = self.lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][
+            0
+        ]
         return found
 
     def terminate(self, *instances: str) -> None:
@@ -195,11 +213,26 @@ class Stack:
 
     def ssh(self, address: str, *arguments: str, jump: str = "", timeout: int = 10) -> subprocess.CompletedProcess[str]:
         """SSH as a user would, through the bastion when one is named. Host keys are not this helper's matter."""
-        options = ["-i", str(self.key_file), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+        options = [
+            "-i",
+            str(self.key_file),
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "LogLevel=ERROR",
+        ]
         options += ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={timeout}"]
         if jump:
             options += ["-o", f"ProxyCommand={' '.join(['ssh', *options, '-W', '%h:%p', f'admin@{jump}'])}"]
-        return subprocess.run(["ssh", *options, f"admin@{address}", *arguments], capture_output=True, text=True, timeout=timeout * 3, check=False)
+        return subprocess.run(
+            ["ssh", *options, f"admin@{address}", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout * 3,
+            check=False,
+        )
 
     def remove(self) -> None:
         """Everything of this VPC goes, in AWS's order, waiting where AWS would let one wait."""
@@ -214,7 +247,9 @@ class Stack:
             for association in table["Associations"]:
                 ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
             ec2.delete_route_table(RouteTableId=table["RouteTableId"])
-        groups = [group for group in ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [self.vpc]}])["SecurityGroups"]]
+        groups = list(
+            ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [self.vpc]}])["SecurityGroups"]
+        )
         for group in groups:
             if group["IpPermissions"]:
                 ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])

@@ -19,39 +19,50 @@ def leftovers(lab: RunningLab) -> list[str]:
     """Whatever of the lab Docker still has."""
     mine = {"label": f"trainyard.lab={lab.settings.name}"}
     containers = [container.name for container in lab.docker.containers.list(all=True, filters=mine)]
-    return [*containers, *(network.name for network in lab.docker.networks.list(filters=mine)), *(volume.name for volume in lab.docker.volumes.list(filters=mine))]
+    return [
+        *containers,
+        *(network.name for network in lab.docker.networks.list(filters=mine)),
+        *(volume.name for volume in lab.docker.volumes.list(filters=mine)),
+    ]
 
 
 def test_up_again_says_so_and_changes_nothing(lab: RunningLab) -> None:
     before = lab.page("/_lab/status")["pid"]
     again = command(lab.settings, "up")
-    assert again.returncode == 0 and "already up" in again.stdout
+    assert again.returncode == 0
+    assert "already up" in again.stdout
     assert lab.page("/_lab/status")["pid"] == before
 
 
 def test_status_tells_what_runs(lab: RunningLab) -> None:
     said = command(lab.settings, "status")
-    assert said.returncode == 0 and lab.settings.endpoint in said.stdout
+    assert said.returncode == 0
+    assert lab.settings.endpoint in said.stdout
 
 
 def test_status_of_no_lab_is_a_failure(tmp_path: Path) -> None:
     said = command(Settings(tmp_path, free_port() + 1), "status")
-    assert said.returncode == 1 and "not up" in said.stdout
+    assert said.returncode == 1
+    assert "not up" in said.stdout
 
 
 def test_down_of_no_lab_is_fine(tmp_path: Path) -> None:
     said = command(Settings(tmp_path, free_port() + 1), "down")
-    assert said.returncode == 0 and "was not up" in said.stdout
+    assert said.returncode == 0
+    assert "was not up" in said.stdout
 
 
 def test_a_taken_port_is_a_fault_with_its_fix(lab: RunningLab, tmp_path: Path) -> None:
     said = command(Settings(tmp_path, lab.settings.port), "up")
     assert said.returncode == 1
-    assert f"Port {lab.settings.port}" in said.stderr and "Fix:" in said.stderr
+    assert f"Port {lab.settings.port}" in said.stderr
+    assert "Fix:" in said.stderr
     assert not leftovers(RunningLab(Settings(tmp_path, lab.settings.port)))
 
 
-def test_two_labs_live_side_by_side_and_only_the_range_of_a_vpc_is_shared(lab: RunningLab, stack: Stack, tmp_path: Path, key_file: Path) -> None:
+def test_two_labs_live_side_by_side_and_only_the_range_of_a_vpc_is_shared(
+    lab: RunningLab, stack: Stack, tmp_path: Path, key_file: Path
+) -> None:
     node = stack.launch()[0]["InstanceId"]
     with running_lab(tmp_path, free_port() + 1) as other:
         assert other.page("/_lab/status")["public_range"] != lab.page("/_lab/status")["public_range"]
@@ -73,7 +84,8 @@ def test_after_a_crash_down_removes_everything_and_purge_the_pushed_images_too(t
         os.kill(crashed.page("/_lab/status")["pid"], signal.SIGKILL)
         assert crashed.box(node).status == "running"
         said = command(crashed.settings, "down")
-        assert said.returncode == 0 and "things removed" in said.stdout
+        assert said.returncode == 0
+        assert "things removed" in said.stdout
         assert leftovers(crashed) == [f"{crashed.settings.name}-registry"], "only the pushed images stay"
         assert not (crashed.settings.file_systems / file_system).exists()
         assert not crashed.settings.env_file.exists()
@@ -88,7 +100,8 @@ def test_up_removes_the_orphans_of_a_crash(tmp_path: Path, key_file: Path) -> No
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{pid}").exists())
         again = command(crashed.settings, "up")
-        assert again.returncode == 0 and "orphans" in again.stdout
+        assert again.returncode == 0
+        assert "orphans" in again.stdout
         assert not crashed.containers(node)
         assert not crashed.ec2.describe_instances()["Reservations"]
 
@@ -96,4 +109,5 @@ def test_up_removes_the_orphans_of_a_crash(tmp_path: Path, key_file: Path) -> No
 @pytest.mark.parametrize("verb", ["up", "down", "status", "images"])
 def test_each_verb_explains_itself(tmp_path: Path, verb: str) -> None:
     said = command(Settings(tmp_path, free_port()), verb, "--help")
-    assert said.returncode == 0 and "--state" in said.stdout
+    assert said.returncode == 0
+    assert "--state" in said.stdout

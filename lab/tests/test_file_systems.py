@@ -21,8 +21,12 @@ def node(lab: RunningLab, stack: Stack) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def file_system(lab: RunningLab, stack: Stack, node: dict[str, Any]) -> Iterator[str]:
     storage = stack.group("storage", group_sources=[stack.node_group], port=2049)
-    identity = lab.efs.create_file_system(CreationToken=f"token-{stack.vpc}", Encrypted=True, Tags=[{"Key": "Name", "Value": "data"}])["FileSystemId"]
-    target = lab.efs.create_mount_target(FileSystemId=identity, SubnetId=stack.private, SecurityGroups=[storage])["MountTargetId"]
+    identity = lab.efs.create_file_system(
+        CreationToken=f"token-{stack.vpc}", Encrypted=True, Tags=[{"Key": "Name", "Value": "data"}]
+    )["FileSystemId"]
+    target = lab.efs.create_mount_target(FileSystemId=identity, SubnetId=stack.private, SecurityGroups=[storage])[
+        "MountTargetId"
+    ]
     yield identity
     lab.efs.delete_mount_target(MountTargetId=target)
     assert eventually(lambda: not lab.efs.describe_mount_targets(FileSystemId=identity)["MountTargets"])
@@ -39,7 +43,9 @@ def reaches(lab: RunningLab, instance: str, name: str) -> bool:
     return lab.run(instance, "bash", "-c", f"timeout 2 bash -c '</dev/tcp/{name}/2049'")[0] == 0
 
 
-def test_the_mount_target_is_available_and_resolves_by_its_dns_name(lab: RunningLab, file_system: str, node: dict[str, Any]) -> None:
+def test_the_mount_target_is_available_and_resolves_by_its_dns_name(
+    lab: RunningLab, file_system: str, node: dict[str, Any]
+) -> None:
     target = target_of(lab, file_system)
     assert target["LifeCycleState"] == "available"
     found = lab.run(node["InstanceId"], "getent", "hosts", f"{file_system}.efs.us-east-1.amazonaws.com")[1]
@@ -49,7 +55,12 @@ def test_the_mount_target_is_available_and_resolves_by_its_dns_name(lab: Running
 def test_a_node_of_the_admitted_group_mounts_it(lab: RunningLab, file_system: str, node: dict[str, Any]) -> None:
     identity, name = node["InstanceId"], f"{file_system}.efs.us-east-1.amazonaws.com"
     assert eventually(lambda: reaches(lab, identity, name))
-    exit_code, said = lab.run(identity, "sh", "-c", f"mkdir -p /efs && mount -t nfs4 -o nfsvers=4.1 {name}:/ /efs && echo written > /efs/file && umount /efs")
+    exit_code, said = lab.run(
+        identity,
+        "sh",
+        "-c",
+        f"mkdir -p /efs && mount -t nfs4 -o nfsvers=4.1 {name}:/ /efs && echo written > /efs/file && umount /efs",
+    )
     assert exit_code == 0, said
     assert (lab.settings.file_systems / file_system / "file").read_text() == "written\n"
 
@@ -65,7 +76,9 @@ def test_a_node_of_another_group_is_kept_out(lab: RunningLab, stack: Stack, file
 def test_legacy_tag_calls(lab: RunningLab, file_system: str) -> None:
     assert lab.efs.describe_tags(FileSystemId=file_system)["Tags"] == [{"Key": "Name", "Value": "data"}]
     lab.efs.create_tags(FileSystemId=file_system, Tags=[{"Key": "owner", "Value": "me"}])
-    assert {"Key": "owner", "Value": "me"} in lab.efs.describe_file_systems(FileSystemId=file_system)["FileSystems"][0]["Tags"]
+    assert {"Key": "owner", "Value": "me"} in lab.efs.describe_file_systems(FileSystemId=file_system)["FileSystems"][0][
+        "Tags"
+    ]
     lab.efs.delete_tags(FileSystemId=file_system, TagKeys=["owner"])
     assert lab.efs.describe_tags(FileSystemId=file_system)["Tags"] == [{"Key": "Name", "Value": "data"}]
     assert error_of(lab.efs.describe_tags, FileSystemId="fs-00000000") == "FileSystemNotFound"

@@ -35,8 +35,15 @@ def test_the_bastion_is_reached_at_its_public_address(stack: Stack, bastion: dic
     assert answer.stdout.strip() == bastion["PrivateDnsName"]
 
 
-def test_a_private_node_is_reached_through_the_bastion(stack: Stack, bastion: dict[str, Any], node: dict[str, Any]) -> None:
-    answer = eventually(lambda: (said := stack.ssh(node["PrivateIpAddress"], "hostname", jump=bastion["PublicIpAddress"])).returncode == 0 and said)
+def test_a_private_node_is_reached_through_the_bastion(
+    stack: Stack, bastion: dict[str, Any], node: dict[str, Any]
+) -> None:
+    answer = eventually(
+        lambda: (
+            (said := stack.ssh(node["PrivateIpAddress"], "hostname", jump=bastion["PublicIpAddress"])).returncode == 0
+            and said
+        )
+    )
     assert answer.stdout.strip() == node["PrivateDnsName"]
 
 
@@ -56,22 +63,27 @@ def test_user_data_runs_once(lab: RunningLab, stack: Stack) -> None:
     assert lab.run(identity, "cat", "/var/tmp/user-data-ran")[1] == "ran\n"
 
 
-def test_the_host_key_of_the_cloud_config_is_the_boxes_host_key(lab: RunningLab, stack: Stack, bastion: dict[str, Any], tmp_path: Path) -> None:
+def test_the_host_key_of_the_cloud_config_is_the_boxes_host_key(
+    lab: RunningLab, stack: Stack, bastion: dict[str, Any], tmp_path: Path
+) -> None:
     key = tmp_path / "host"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     private = "".join(f"    {line}\n" for line in key.read_text().splitlines())
     public = key.with_suffix(".pub").read_text().strip()
     user_data = f"#cloud-config\nssh_keys:\n  ed25519_private: |\n{private}  ed25519_public: {public}\n"
     node = stack.launch(UserData=user_data)[0]
-    scan = lambda: stack.ssh(bastion["PublicIpAddress"], "ssh-keyscan", "-t", "ed25519", node["PrivateIpAddress"]).stdout  # noqa: E731
-    assert eventually(lambda: public.split()[1] in scan())
-    assert lab.run(node["InstanceId"], "sh", "-c", "ls /etc/ssh/ssh_host_*_key")[1].split() == ["/etc/ssh/ssh_host_ed25519_key"]
+    scan = ["ssh-keyscan", "-t", "ed25519", node["PrivateIpAddress"]]
+    assert eventually(lambda: public.split()[1] in stack.ssh(bastion["PublicIpAddress"], *scan).stdout)
+    assert lab.run(node["InstanceId"], "sh", "-c", "ls /etc/ssh/ssh_host_*_key")[1].split() == [
+        "/etc/ssh/ssh_host_ed25519_key"
+    ]
 
 
 def test_two_boxes_have_different_host_keys(lab: RunningLab, stack: Stack) -> None:
     identities = [instance["InstanceId"] for instance in stack.launch(count=2)]
     keys = {lab.when_there(identity, "/etc/ssh/ssh_host_ed25519_key.pub") for identity in identities}
-    assert len(keys) == 2 and all(key.startswith("ssh-ed25519 ") for key in keys)
+    assert len(keys) == 2
+    assert all(key.startswith("ssh-ed25519 ") for key in keys)
 
 
 def test_stop_and_start_keep_the_disk_and_the_private_address(lab: RunningLab, stack: Stack) -> None:
@@ -103,7 +115,12 @@ def test_a_box_that_cannot_start_ends_terminated_and_blocks_nobody(lab: RunningL
     broken = lab.docker.networks.list(names=[f"{lab.settings.name}-{stack.vpc}"])[0]
     # Somebody else holds the address that the next instance will get.
     wanted = next_address(blocker["PrivateIpAddress"])
-    squatter = lab.docker.containers.create(lab.box(blocker["InstanceId"]).image.id, "sleep 60", network=broken.name, labels={"trainyard.lab": lab.settings.name})
+    squatter = lab.docker.containers.create(
+        lab.box(blocker["InstanceId"]).image.id,
+        "sleep 60",
+        network=broken.name,
+        labels={"trainyard.lab": lab.settings.name},
+    )
     broken.disconnect(squatter)
     broken.connect(squatter, ipv4_address=wanted)
     squatter.start()
@@ -130,7 +147,9 @@ def next_address(address: str) -> str:
 
 
 @pytest.mark.parametrize(("behaviour", "state"), [("stop", "stopped"), ("terminate", "terminated")])
-def test_a_shutdown_inside_the_box_stops_or_terminates_its_instance(lab: RunningLab, stack: Stack, behaviour: str, state: str) -> None:
+def test_a_shutdown_inside_the_box_stops_or_terminates_its_instance(
+    lab: RunningLab, stack: Stack, behaviour: str, state: str
+) -> None:
     identity = stack.launch(InstanceInitiatedShutdownBehavior=behaviour)[0]["InstanceId"]
     assert eventually(lambda: lab.run(identity, "systemctl", "is-active", "ssh")[0] == 0)
     lab.run(identity, "systemctl", "poweroff")

@@ -15,11 +15,18 @@ import pytest
 from lab.tests.running_lab import RunningLab, Stack, error_of, eventually
 
 ADDRESS = "http://169.254.169.254"
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [
-        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], "Resource": "arn:aws:s3:::granted/runs/*"},
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+            "Resource": "arn:aws:s3:::granted/runs/*",
+        },
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::granted"},
     ],
 }
@@ -39,7 +46,13 @@ def profile(lab: RunningLab) -> str:
 def nodes(lab: RunningLab, stack: Stack, profile: str) -> list[dict[str, Any]]:
     options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"}
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "node one"}, {"Key": "a/b", "Value": "c"}]}]
-    made = stack.launch(count=2, MetadataOptions=options, IamInstanceProfile={"Name": profile}, TagSpecifications=tags, UserData="#!/bin/sh\ntrue\n")
+    made = stack.launch(
+        count=2,
+        MetadataOptions=options,
+        IamInstanceProfile={"Name": profile},
+        TagSpecifications=tags,
+        UserData="#!/bin/sh\ntrue\n",
+    )
     for node in made:
         eventually(lambda node=node: lab.run(node["InstanceId"], "systemctl", "is-active", "lab-network")[0] == 0)
     return made
@@ -57,7 +70,9 @@ def curl(lab: RunningLab, node: dict[str, Any], *arguments: str) -> str:
 
 def get(lab: RunningLab, node: dict[str, Any], path: str) -> str:
     """A page of the metadata, with a fresh token."""
-    token = curl(lab, node, "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", f"{ADDRESS}/latest/api/token").splitlines()[0]
+    token = curl(
+        lab, node, "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", f"{ADDRESS}/latest/api/token"
+    ).splitlines()[0]
     *body, status = curl(lab, node, "-H", f"X-aws-ec2-metadata-token: {token}", f"{ADDRESS}{path}").splitlines()
     return "\n".join(body) if status == "200" else status
 
@@ -67,12 +82,18 @@ def test_without_token_the_answer_is_401(lab: RunningLab, node: dict[str, Any]) 
 
 
 def test_a_wrong_token_is_refused(lab: RunningLab, node: dict[str, Any]) -> None:
-    assert curl(lab, node, "-H", "X-aws-ec2-metadata-token: wrong", f"{ADDRESS}/latest/meta-data/instance-id").endswith("401")
+    assert curl(lab, node, "-H", "X-aws-ec2-metadata-token: wrong", f"{ADDRESS}/latest/meta-data/instance-id").endswith(
+        "401"
+    )
 
 
 @pytest.mark.parametrize("life", ["0", "21601", "soon"])
-def test_a_token_needs_a_life_between_one_second_and_six_hours(lab: RunningLab, node: dict[str, Any], life: str) -> None:
-    assert curl(lab, node, "-X", "PUT", "-H", f"X-aws-ec2-metadata-token-ttl-seconds: {life}", f"{ADDRESS}/latest/api/token").endswith("400")
+def test_a_token_needs_a_life_between_one_second_and_six_hours(
+    lab: RunningLab, node: dict[str, Any], life: str
+) -> None:
+    assert curl(
+        lab, node, "-X", "PUT", "-H", f"X-aws-ec2-metadata-token-ttl-seconds: {life}", f"{ADDRESS}/latest/api/token"
+    ).endswith("400")
 
 
 def test_each_box_is_told_about_itself(lab: RunningLab, nodes: list[dict[str, Any]]) -> None:
@@ -80,13 +101,21 @@ def test_each_box_is_told_about_itself(lab: RunningLab, nodes: list[dict[str, An
         assert get(lab, node, "/latest/meta-data/instance-id") == node["InstanceId"]
         assert get(lab, node, "/latest/meta-data/placement/availability-zone") == "us-east-1a"
         document = json.loads(get(lab, node, "/latest/dynamic/instance-identity/document"))
-        assert (document["instanceId"], document["region"], document["accountId"]) == (node["InstanceId"], "us-east-1", "123456789012")
+        assert (document["instanceId"], document["region"], document["accountId"]) == (
+            node["InstanceId"],
+            "us-east-1",
+            "123456789012",
+        )
 
 
 def test_a_token_of_one_box_is_no_use_to_another(lab: RunningLab, nodes: list[dict[str, Any]]) -> None:
     first, second = nodes
-    token = curl(lab, first, "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", f"{ADDRESS}/latest/api/token").splitlines()[0]
-    assert curl(lab, second, "-H", f"X-aws-ec2-metadata-token: {token}", f"{ADDRESS}/latest/meta-data/instance-id").endswith("401")
+    token = curl(
+        lab, first, "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", f"{ADDRESS}/latest/api/token"
+    ).splitlines()[0]
+    assert curl(
+        lab, second, "-H", f"X-aws-ec2-metadata-token: {token}", f"{ADDRESS}/latest/meta-data/instance-id"
+    ).endswith("401")
 
 
 def test_branches_list_their_names(lab: RunningLab, node: dict[str, Any]) -> None:
@@ -109,14 +138,22 @@ def test_every_instance_of_a_launch_gets_credentials_of_its_role(lab: RunningLab
     for node in nodes:
         assert get(lab, node, "/latest/meta-data/iam/security-credentials/") == "node"
         found = json.loads(get(lab, node, "/latest/meta-data/iam/security-credentials/node"))
-        session = {"aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"], "aws_session_token": found["Token"]}
+        session = {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["Token"],
+        }
         identity = lab.client("sts", **session).get_caller_identity()
         assert identity["Arn"] == f"arn:aws:sts::123456789012:assumed-role/node/{node['InstanceId']}"
 
 
 def test_the_role_may_do_in_s3_what_its_policy_says_and_nothing_else(lab: RunningLab, node: dict[str, Any]) -> None:
     found = json.loads(get(lab, node, "/latest/meta-data/iam/security-credentials/node"))
-    session = {"aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"], "aws_session_token": found["Token"]}
+    session = {
+        "aws_access_key_id": found["AccessKeyId"],
+        "aws_secret_access_key": found["SecretAccessKey"],
+        "aws_session_token": found["Token"],
+    }
     role, operator = lab.client("s3", **session), lab.client("s3")
     for bucket in ("granted", "foreign"):
         operator.create_bucket(Bucket=bucket)
@@ -125,8 +162,15 @@ def test_the_role_may_do_in_s3_what_its_policy_says_and_nothing_else(lab: Runnin
     assert role.list_objects_v2(Bucket="granted", Prefix="runs/")["KeyCount"] == 1
     role.head_bucket(Bucket="granted")
     upload = role.create_multipart_upload(Bucket="granted", Key="runs/parts")["UploadId"]
-    part = role.upload_part(Bucket="granted", Key="runs/parts", UploadId=upload, PartNumber=1, Body=b"y" * 5_242_880)["ETag"]
-    role.complete_multipart_upload(Bucket="granted", Key="runs/parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+    part = role.upload_part(Bucket="granted", Key="runs/parts", UploadId=upload, PartNumber=1, Body=b"y" * 5_242_880)[
+        "ETag"
+    ]
+    role.complete_multipart_upload(
+        Bucket="granted",
+        Key="runs/parts",
+        UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]},
+    )
     for call, more in (
         (role.put_object, {"Bucket": "granted", "Key": "elsewhere", "Body": b"x"}),
         (role.delete_object, {"Bucket": "granted", "Key": "runs/a"}),
@@ -140,17 +184,28 @@ def test_the_role_may_do_in_s3_what_its_policy_says_and_nothing_else(lab: Runnin
 def test_a_box_uses_its_role_in_s3(lab: RunningLab, stack: Stack, node: dict[str, Any]) -> None:
     """s5cmd signs as Amazon's Go SDK does, which is not boto3's way."""
     options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
-    box = stack.launch(ImageId=lab.image("deep-learning"), IamInstanceProfile={"Name": "node"}, MetadataOptions=options)[0]["InstanceId"]
+    box = stack.launch(
+        ImageId=lab.image("deep-learning"), IamInstanceProfile={"Name": "node"}, MetadataOptions=options
+    )[0]["InstanceId"]
     eventually(lambda: lab.run(box, "systemctl", "is-active", "lab-network")[0] == 0)
     s5cmd = ["s5cmd", "--endpoint-url", ADDRESS, "cp", "/etc/os-release"]
     exit_code, said = lab.run(box, *s5cmd, "s3://granted/runs/from-box")
     assert exit_code == 0, said
     exit_code, said = lab.run(box, *s5cmd, "s3://foreign/runs/from-box")
-    assert exit_code != 0 and "AccessDenied" in said, said
+    assert exit_code != 0, said
+    assert "AccessDenied" in said
 
 
 def test_the_aws_api_answers_at_the_metadata_address(lab: RunningLab, node: dict[str, Any]) -> None:
-    answer = curl(lab, node, f"{ADDRESS}/", "-d", "Action=GetCallerIdentity&Version=2011-06-15", "-H", "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/sts/aws4_request, Signature=x")
+    answer = curl(
+        lab,
+        node,
+        f"{ADDRESS}/",
+        "-d",
+        "Action=GetCallerIdentity&Version=2011-06-15",
+        "-H",
+        "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/sts/aws4_request, Signature=x",
+    )
     assert "<Account>123456789012</Account>" in answer
 
 
@@ -165,11 +220,28 @@ def test_the_hop_limit_decides_whether_a_container_reaches_the_address(lab: Runn
         iptables -t nat -A POSTROUTING -s 192.168.77.0/24 -j MASQUERADE"""
     exit_code, said = lab.run(identity, "sh", "-c", behind)
     assert exit_code == 0, said
-    put = ["ip", "netns", "exec", "inner", "curl", "-sS", "-m", "2", "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60", f"{ADDRESS}/latest/api/token"]
+    put = [
+        "ip",
+        "netns",
+        "exec",
+        "inner",
+        "curl",
+        "-sS",
+        "-m",
+        "2",
+        "-X",
+        "PUT",
+        "-H",
+        "X-aws-ec2-metadata-token-ttl-seconds: 60",
+        f"{ADDRESS}/latest/api/token",
+    ]
     assert lab.run(identity, *put)[0] == 28, "a container behind a bridge reached the metadata at hop limit 1"
-    lab.ec2.modify_instance_metadata_options(InstanceId=identity, HttpPutResponseHopLimit=2, HttpTokens="required", HttpEndpoint="enabled")
+    lab.ec2.modify_instance_metadata_options(
+        InstanceId=identity, HttpPutResponseHopLimit=2, HttpTokens="required", HttpEndpoint="enabled"
+    )
     exit_code, token = lab.run(identity, *put)
-    assert exit_code == 0 and len(token) > 20, token
+    assert exit_code == 0, token
+    assert len(token) > 20
 
 
 def test_a_disabled_endpoint_answers_nothing(lab: RunningLab, stack: Stack) -> None:

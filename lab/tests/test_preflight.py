@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import addresses, preflight
-from lab.addresses import AddressPool, Taken, collision, free_ranges, taken_ranges
+from lab.addresses import AddressPool, Taken, free_ranges, taken_ranges
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -44,7 +44,11 @@ def test_own_addresses_and_resolvers_are_ranges(tmp_path: Path) -> None:
 
 def test_a_proxy_is_taken_by_what_its_name_resolves_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_: [(0, 0, 0, "", ("198.18.77.9", 0))] if host == "proxy.example.com" else [])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *_: [(0, 0, 0, "", ("198.18.77.9", 0))] if host == "proxy.example.com" else [],
+    )
     taken = taken_ranges()
     assert [str(one.range) for one in taken if "proxy.example.com" in one.why] == ["198.18.77.9/32"]
     assert IPv4Network("198.18.77.0/26") not in free_ranges(addresses.PUBLIC_CANDIDATES, taken)

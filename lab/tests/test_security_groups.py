@@ -28,11 +28,19 @@ def server(lab: RunningLab, stack: Stack) -> dict[str, Any]:
 
 
 def reaches(lab: RunningLab, source: dict[str, Any], target: dict[str, Any], port: int) -> bool:
-    return lab.run(source["InstanceId"], "timeout", "1", "bash", "-c", f"</dev/tcp/{target['PrivateIpAddress']}/{port}")[0] == 0
+    return (
+        lab.run(source["InstanceId"], "timeout", "1", "bash", "-c", f"</dev/tcp/{target['PrivateIpAddress']}/{port}")[0]
+        == 0
+    )
 
 
 def http_rule(stack: Stack) -> dict[str, Any]:
-    return {"IpProtocol": "tcp", "FromPort": 8000, "ToPort": 8010, "UserIdGroupPairs": [{"GroupId": stack.bastion_group}]}
+    return {
+        "IpProtocol": "tcp",
+        "FromPort": 8000,
+        "ToPort": 8010,
+        "UserIdGroupPairs": [{"GroupId": stack.bastion_group}],
+    }
 
 
 def test_what_no_rule_names_stays_out(lab: RunningLab, client: dict[str, Any], server: dict[str, Any]) -> None:
@@ -40,7 +48,9 @@ def test_what_no_rule_names_stays_out(lab: RunningLab, client: dict[str, Any], s
     assert not reaches(lab, client, server, 8000)
 
 
-def test_a_rule_holds_at_once_and_no_longer_than_it_stands(lab: RunningLab, stack: Stack, client: dict[str, Any], server: dict[str, Any]) -> None:
+def test_a_rule_holds_at_once_and_no_longer_than_it_stands(
+    lab: RunningLab, stack: Stack, client: dict[str, Any], server: dict[str, Any]
+) -> None:
     lab.ec2.authorize_security_group_ingress(GroupId=stack.node_group, IpPermissions=[http_rule(stack)])
     assert reaches(lab, client, server, 8000)
     lab.ec2.revoke_security_group_ingress(GroupId=stack.node_group, IpPermissions=[http_rule(stack)])
@@ -63,7 +73,9 @@ def test_the_bastion_lets_in_the_addresses_of_its_rule_only(lab: RunningLab, sta
     assert stack.ssh(address, "true", timeout=2).returncode == 255
 
 
-def test_published_ports_of_containers_are_covered(lab: RunningLab, stack: Stack, client: dict[str, Any], server: dict[str, Any]) -> None:
+def test_published_ports_of_containers_are_covered(
+    lab: RunningLab, stack: Stack, client: dict[str, Any], server: dict[str, Any]
+) -> None:
     """A container's published port is a redirection inside the box, before any ordinary input rule."""
     redirect = "iptables -t nat -A PREROUTING -p tcp --dport 9000 -j REDIRECT --to-ports 22"
     assert lab.run(server["InstanceId"], "sh", "-c", redirect)[0] == 0
@@ -74,9 +86,15 @@ def test_published_ports_of_containers_are_covered(lab: RunningLab, stack: Stack
     ("rule", "line"),
     [
         pytest.param(Inbound("tcp", 22, 22, ("10.0.0.4",)), "ip saddr { 10.0.0.4 } tcp dport 22 accept", id="one port"),
-        pytest.param(Inbound("udp", 1, 9, ("10.0.0.0/8", "10.0.0.4")), "ip saddr { 10.0.0.0/8, 10.0.0.4 } udp dport 1-9 accept", id="ports"),
+        pytest.param(
+            Inbound("udp", 1, 9, ("10.0.0.0/8", "10.0.0.4")),
+            "ip saddr { 10.0.0.0/8, 10.0.0.4 } udp dport 1-9 accept",
+            id="ports",
+        ),
         pytest.param(Inbound("tcp", 80, 80, ("0.0.0.0/0",)), "tcp dport 80 accept", id="from everywhere"),
-        pytest.param(Inbound("icmp", -1, -1, ("10.0.0.4",)), "ip saddr { 10.0.0.4 } ip protocol icmp accept", id="icmp"),
+        pytest.param(
+            Inbound("icmp", -1, -1, ("10.0.0.4",)), "ip saddr { 10.0.0.4 } ip protocol icmp accept", id="icmp"
+        ),
         pytest.param(Inbound("-1", None, None, ("10.0.0.4",)), "ip saddr { 10.0.0.4 } accept", id="all"),
     ],
 )

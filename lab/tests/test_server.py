@@ -38,9 +38,12 @@ def test_the_account_is_empty_at_start(lab: RunningLab, region: str) -> None:
 @pytest.mark.parametrize("region", ["us-east-1", OTHER_REGION])
 def test_only_the_machine_images_of_the_lab_are_offered(lab: RunningLab, region: str) -> None:
     ssm = lab.client("ssm", region_name=region)
-    published = {ssm.get_parameter(Name=f"/lab/images/{name}")["Parameter"]["Value"] for name in ("debian-12", "deep-learning")}
+    published = {
+        ssm.get_parameter(Name=f"/lab/images/{name}")["Parameter"]["Value"] for name in ("debian-12", "deep-learning")
+    }
     images = lab.client("ec2", region_name=region).describe_images()["Images"]
-    assert {image["ImageId"] for image in images} == published and len(published) == 2
+    assert {image["ImageId"] for image in images} == published
+    assert len(published) == 2
     assert {image["State"] for image in images} == {"available"}
 
 
@@ -56,7 +59,9 @@ def not_implemented() -> list[Any]:
 
 
 @pytest.mark.parametrize(("service", "operation", "parameters"), not_implemented())
-def test_what_moto_cannot_do_is_a_typed_error_that_is_not_retried(lab: RunningLab, service: str, operation: str, parameters: dict[str, Any]) -> None:
+def test_what_moto_cannot_do_is_a_typed_error_that_is_not_retried(
+    lab: RunningLab, service: str, operation: str, parameters: dict[str, Any]
+) -> None:
     client = lab.client(service)
     before = lab.page("/_lab/status")["calls"]
     with pytest.raises(client.exceptions.ClientError) as caught:
@@ -87,7 +92,8 @@ def test_every_call_is_logged_with_its_parameters(lab: RunningLab) -> None:
         ("iam", "ListRoles"),
         ("ssm", "GetParameter"),
     ]
-    assert calls[1]["parameters"]["Key"] == "folder/key" and "content" not in json.dumps(calls[1])
+    assert calls[1]["parameters"]["Key"] == "folder/key"
+    assert "content" not in json.dumps(calls[1])
     assert calls[2]["parameters"] == {"Filters": [{"Name": "tag:a", "Values": ["b"]}]}
     assert (calls[3]["status"], calls[3]["error"]) == (400, "InvalidVpcID.NotFound")
     assert calls[4]["parameters"] == {"MaxItems": 3}
@@ -121,7 +127,9 @@ def test_it_listens_on_this_machine_only(lab: RunningLab) -> None:
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
     addresses = {line.split()[3].rsplit(":", 1)[0] for line in listening if f"pid={pid}," in line}
     assert "127.0.0.1" in addresses
-    assert all(address == "127.0.0.1" or address.endswith(".0.1") and address.startswith("10.") for address in addresses), addresses
+    assert all(
+        address == "127.0.0.1" or (address.endswith(".0.1") and address.startswith("10.")) for address in addresses
+    ), addresses
 
 
 def test_public_addresses_come_from_the_range_of_the_lab(lab: RunningLab) -> None:

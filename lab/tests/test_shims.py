@@ -15,7 +15,11 @@ def interfaces_of(lab: RunningLab, instance: dict[str, Any]) -> list[str]:
 
 
 def existing(lab: RunningLab, interfaces: list[str]) -> list[Any]:
-    return list(lab.ec2.describe_network_interfaces(Filters=[{"Name": "network-interface-id", "Values": interfaces}])["NetworkInterfaces"])
+    return list(
+        lab.ec2.describe_network_interfaces(Filters=[{"Name": "network-interface-id", "Values": interfaces}])[
+            "NetworkInterfaces"
+        ]
+    )
 
 
 def test_an_interface_made_by_a_launch_goes_with_its_instance(lab: RunningLab, stack: Stack) -> None:
@@ -43,7 +47,9 @@ def test_an_elastic_address_is_free_again_when_its_instance_is_terminated(lab: R
     address = lab.ec2.allocate_address(Domain="vpc")
     lab.ec2.associate_address(InstanceId=instance, AllocationId=address["AllocationId"])
     assert stack.describe(instance)["PublicIpAddress"] == address["PublicIp"]
-    assert eventually(lambda: stack.ssh(address["PublicIp"], "true").returncode == 0), "the box has moved to its elastic address"
+    assert eventually(lambda: stack.ssh(address["PublicIp"], "true").returncode == 0), (
+        "the box has moved to its elastic address"
+    )
     stack.terminate(instance)
     assert "AssociationId" not in lab.ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"][0]
     lab.ec2.release_address(AllocationId=address["AllocationId"])
@@ -80,14 +86,23 @@ def test_tags_name_their_resources_as_aws_does(lab: RunningLab, stack: Stack) ->
     mark = [{"Key": "named", "Value": stack.vpc}]
     marked = lambda kind: [{"ResourceType": kind, "Tags": mark}]  # noqa: E731
     address = ec2.allocate_address(Domain="vpc", TagSpecifications=marked("elastic-ip"))["AllocationId"]
-    nat = ec2.create_nat_gateway(SubnetId=stack.public, AllocationId=address, TagSpecifications=marked("natgateway"))["NatGateway"]["NatGatewayId"]
-    group = ec2.create_security_group(GroupName="named", Description="named", VpcId=stack.vpc, TagSpecifications=marked("security-group"))["GroupId"]
+    nat = ec2.create_nat_gateway(SubnetId=stack.public, AllocationId=address, TagSpecifications=marked("natgateway"))[
+        "NatGateway"
+    ]["NatGatewayId"]
+    group = ec2.create_security_group(
+        GroupName="named", Description="named", VpcId=stack.vpc, TagSpecifications=marked("security-group")
+    )["GroupId"]
     key = ec2.create_key_pair(KeyName="named", TagSpecifications=marked("key-pair"))["KeyPairId"]
     template = ec2.create_launch_template(
-        LaunchTemplateName="named", LaunchTemplateData={"InstanceType": "t3.micro"}, TagSpecifications=marked("launch-template")
+        LaunchTemplateName="named",
+        LaunchTemplateData={"InstanceType": "t3.micro"},
+        TagSpecifications=marked("launch-template"),
     )["LaunchTemplate"]["LaunchTemplateId"]
     endpoint = ec2.create_vpc_endpoint(
-        VpcId=stack.vpc, ServiceName="com.amazonaws.us-east-1.s3", VpcEndpointType="Gateway", TagSpecifications=marked("vpc-endpoint")
+        VpcId=stack.vpc,
+        ServiceName="com.amazonaws.us-east-1.s3",
+        VpcEndpointType="Gateway",
+        TagSpecifications=marked("vpc-endpoint"),
     )["VpcEndpoint"]["VpcEndpointId"]
     node = stack.launch(TagSpecifications=[*marked("instance"), *marked("volume")])[0]
     volume = node["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
@@ -97,9 +112,21 @@ def test_tags_name_their_resources_as_aws_does(lab: RunningLab, stack: Stack) ->
         tags = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["named"]}, *more])["Tags"]
         return {tag["ResourceId"]: tag["ResourceType"] for tag in tags}
 
-    long_lived = {stack.vpc: "vpc", stack.public: "subnet", stack.gateway: "internet-gateway", stack.table: "route-table"}
+    long_lived = {
+        stack.vpc: "vpc",
+        stack.public: "subnet",
+        stack.gateway: "internet-gateway",
+        stack.table: "route-table",
+    }
     lingering = {nat: "natgateway", node["InstanceId"]: "instance"}
-    going = {address: "elastic-ip", group: "security-group", key: "key-pair", template: "launch-template", endpoint: "vpc-endpoint", volume: "volume"}
+    going = {
+        address: "elastic-ip",
+        group: "security-group",
+        key: "key-pair",
+        template: "launch-template",
+        endpoint: "vpc-endpoint",
+        volume: "volume",
+    }
     assert tagged() == {**long_lived, **lingering, **going}
     assert tagged({"Name": "resource-type", "Values": ["natgateway"]}) == {nat: "natgateway"}
 

@@ -1,0 +1,84 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Instances as AWS treats them and moto does not: launch, reboot, terminate, change of groups. Each shim has a test."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.instances import Instance
+
+from lab.patching import replaces
+
+NO_TOKEN = "ABCDE"  # what moto notes for a call without client token
+
+
+def install() -> None:
+    _change_groups_of_a_running_instance()
+    _give_every_instance_its_profile()
+    _launch_once_per_client_token()
+    _count_reboots()
+    _terminate_again_in_peace()
+
+
+def _change_groups_of_a_running_instance() -> None:
+    """In moto an instance's new security groups are added to those of its interface; in AWS they replace them."""
+
+    @replaces(EC2Backend, "modify_instance_security_groups")
+    def replacing(original: Any, self: Any, instance_id: str, new_group_id_list: list[str]) -> Any:
+        instance = original(self, instance_id, new_group_id_list)
+        instance.nics[0]._group_set = list(instance.security_groups)
+        return instance
+
+    @replaces(EC2Backend, "modify_network_interface_attribute")
+    def replacing_too(original: Any, self: Any, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any) -> None:
+        original(self, eni_id, group_ids, *args, **kwargs)
+        interface = self.get_network_interface(eni_id)
+        if group_ids and interface.instance is not None and interface.device_index == 0:
+            interface.instance.security_groups = list(interface._group_set)
+
+
+def _give_every_instance_its_profile() -> None:
+    """moto gives the instance profile to the first instance of a RunInstances call only."""
+
+    @replaces(EC2Backend, "run_instances")
+    def with_profiles(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        reservation = original(self, *args, **kwargs)
+        name, arn = kwargs.get("iam_instance_profile_name"), kwargs.get("iam_instance_profile_arn")
+        for instance in reservation.instances[1:] if name or arn else ():
+            self.associate_iam_instance_profile(instance.id, name, arn)
+        return reservation
+
+
+def _launch_once_per_client_token() -> None:
+    """The same client token means the same launch; moto launches again."""
+    launched: dict[tuple[str, str], Any] = {}
+
+    @replaces(EC2Backend, "run_instances")
+    def once(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        key = (self.region_name, kwargs.get("client_token", NO_TOKEN))
+        if key[1] == NO_TOKEN:
+            return original(self, *args, **kwargs)
+        if key not in launched:
+            launched[key] = original(self, *args, **kwargs)
+        return launched[key]
+
+
+def _count_reboots() -> None:
+    """A reboot leaves no trace in moto; the lab has to see it to restart the box."""
+
+    @replaces(Instance, "reboot")
+    def counted(original: Any, self: Any) -> None:
+        original(self)
+        self.lab_boots = getattr(self, "lab_boots", 0) + 1
+
+
+def _terminate_again_in_peace() -> None:
+    """AWS accepts a second TerminateInstances; moto looks for the interfaces it deleted the first time."""
+
+    @replaces(Instance, "terminate")
+    def once(original: Any, self: Any) -> Any:
+        return copy.copy(self._state) if self.state == "terminated" else original(self)
