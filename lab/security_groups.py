@@ -9,8 +9,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lab.routes import has_way_out
+
 TABLE = "lab_security_groups"
 RULES_FILE = "/etc/lab/security-groups.nft"
+OUTBOUND = """  chain outbound {{
+    type filter hook postrouting priority 0; policy accept;
+    oifname != "eth*" accept
+    ct state established,related accept
+    ip daddr {{ {vpc}, 169.254.169.254 }} accept
+    meta l4proto {{ tcp, udp }} th dport 53 accept
+    drop
+  }}
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -23,8 +34,14 @@ class Inbound:
     sources: tuple[str, ...]
 
 
-def inbound_rules(ec2: Any, interface: Any) -> str:
-    """The rules for one network interface, from moto's groups."""
+def box_rules(ec2: Any, interface: Any) -> str:
+    """The rules for the box behind an interface: its groups' inbound rules, and no way out without a route."""
+    confined_to = "" if has_way_out(ec2, interface) else str(ec2.get_vpc(interface.vpc_id).cidr_block)
+    return as_nft(permissions(ec2, interface.group_set), confined_to)
+
+
+def server_rules(ec2: Any, interface: Any) -> str:
+    """The rules for a server of the lab's own behind an interface."""
     return as_nft(permissions(ec2, interface.group_set))
 
 
@@ -53,9 +70,14 @@ def member_addresses(ec2: Any, group: str) -> set[str]:
     }
 
 
-def as_nft(rules: Iterable[Inbound]) -> str:
-    """An nftables script that replaces the table as a whole. It sits before any port forwarding, so containers with published ports are covered."""
+def as_nft(rules: Iterable[Inbound], confined_to: str = "") -> str:
+    """An nftables script that replaces the table as a whole.
+
+    The inbound chain sits before any port forwarding, so containers with published ports are covered. A box that is
+    confined to its VPC reaches the resolver and the metadata address besides, as on AWS.
+    """
     accepted = "\n".join(f"    {_match(rule)} accept" for rule in rules)
+    outbound = OUTBOUND.format(vpc=confined_to) if confined_to else ""
     return f"""table ip {TABLE}
 delete table ip {TABLE}
 table ip {TABLE} {{
@@ -66,7 +88,7 @@ table ip {TABLE} {{
 {accepted}
     drop
   }}
-}}
+{outbound}}}
 """
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.machine_images import by_ami
 from lab.patching import regional_backends
-from lab.security_groups import inbound_rules
+from lab.security_groups import box_rules, server_rules
 
 RUNNING, STOPPED = "running", "stopped"
 
@@ -41,7 +41,7 @@ class Box:
     user_data: bytes
     hop_limit: int
     boots: int  # grows with each RebootInstances
-    rules: str  # inbound rules, as text for nft
+    rules: str  # what may come in and go out, as text for nft
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _box(ec2: Any, instance: Any) -> Box:
         user_data=decoded(instance.user_data),
         hop_limit=int(instance.metadata_options.http_put_response_hop_limit or 1),
         boots=getattr(instance, "lab_boots", 0),
-        rules=inbound_rules(ec2, instance.nics[0]),
+        rules=box_rules(ec2, instance.nics[0]),
     )
 
 
@@ -117,7 +117,7 @@ def _file_server(efs: Any, target: Any) -> FileServer:
         region=efs.region_name,
         network=Network(target.vpc_id, ec2.get_vpc(target.vpc_id).cidr_block),
         ip=target.ip_address,
-        rules=inbound_rules(ec2, ec2.get_network_interface(target.network_interface_id)),
+        rules=server_rules(ec2, ec2.get_network_interface(target.network_interface_id)),
     )
 
 

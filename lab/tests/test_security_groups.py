@@ -100,3 +100,33 @@ def test_published_ports_of_containers_are_covered(
 )
 def test_each_rule_as_nftables_says_it(rule: Inbound, line: str) -> None:
     assert line in as_nft([rule]).replace("    ", "").splitlines()
+
+
+def test_a_private_subnet_has_a_way_out_only_through_a_nat_gateway(
+    lab: RunningLab, stack: Stack, server: dict[str, Any]
+) -> None:
+    """What is tried is an address of this machine outside the VPC: a refusal comes back, or nothing at all."""
+    outside = lab.env["LAB_CLIENT_CIDR"].removesuffix("/32")
+
+    def answers() -> bool:
+        return "refused" in lab.run(server["InstanceId"], "timeout", "1", "bash", "-c", f"</dev/tcp/{outside}/9")[1]
+
+    assert not answers()
+    ec2 = lab.ec2
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = ec2.create_nat_gateway(SubnetId=stack.public, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    table = ec2.create_route_table(VpcId=stack.vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=stack.private)
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+    assert answers()
+    ec2.delete_nat_gateway(NatGatewayId=nat)
+    assert not answers()
+    assert eventually(lambda: ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["State"] == "deleted")
+    ec2.release_address(AllocationId=address)
+
+
+def test_a_public_instance_has_a_way_out(lab: RunningLab, stack: Stack) -> None:
+    bastion = stack.launch(stack.public, stack.bastion_group)[0]["InstanceId"]
+    outside = lab.docker.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]  # another address of this machine
+    said = lab.run(bastion, "timeout", "1", "bash", "-c", f"</dev/tcp/{outside}/9")[1]
+    assert "refused" in said
