@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -127,6 +128,7 @@ def test_a_private_subnet_has_a_way_out_only_through_a_nat_gateway(
 
 def test_a_public_instance_has_a_way_out(lab: RunningLab, stack: Stack) -> None:
     bastion = stack.launch(stack.public, stack.bastion_group)[0]["InstanceId"]
-    outside = lab.docker.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]  # another address of this machine
+    subnet = lab.docker.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"]
+    outside = str(IPv4Network(subnet)[1])  # another address of this machine
     said = lab.run(bastion, "timeout", "1", "bash", "-c", f"</dev/tcp/{outside}/9")[1]
     assert "refused" in said
