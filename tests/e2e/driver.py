@@ -1,0 +1,168 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks as a user types them, against a lab that is asked afterwards what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+PORT = 4795
+TOTALS = re.compile(r"^changed=(?P<changed>\d+) failed=(?P<failed>\d+) unreachable=(?P<unreachable>\d+)", re.MULTILINE)
+PATIENCE_SECONDS = 400
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and everything it showed."""
+
+    status: int
+    text: str
+
+    @property
+    def changed(self) -> int:
+        """The number of changes in the last line of the playbook."""
+        return int(list(TOTALS.finditer(self.text))[-1]["changed"])
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The lab's address, and what it has been asked."""
+
+    environment: dict[str, str]
+    state: Path
+
+    def calls(self, since: int = 0) -> list[dict]:
+        with urllib.request.urlopen(f"{self.environment['AWS_ENDPOINT_URL']}/_lab/calls?since={since}") as answer:
+            return json.load(answer)
+
+    def client(self, service: str) -> object:
+        return boto3.client(
+            service,
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_REGION"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+
+@dataclass
+class Stack:
+    """One stack with its inventory, driven by playbooks called by their full names."""
+
+    name: str
+    lab: Lab
+    home: Path
+    inventory: Path
+    image: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.home / ".trainyard" / self.name / "ssh_config"
+
+    @property
+    def node(self) -> str:
+        return f"{self.name}-train-0"
+
+    def start(self, playbook: str, *options: str) -> subprocess.Popen:
+        """Start a playbook in a session of its own, so that it can be interrupted as a whole."""
+        return subprocess.Popen(
+            [BIN / "ansible-playbook", f"trainyard.aws.{playbook}", "-i", self.inventory, *options],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def play(self, playbook: str, *options: str) -> Outcome:
+        process = self.start(playbook, *options)
+        try:
+            text, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            end(process)
+        return Outcome(process.returncode, text)
+
+    def train(self, run_id: str, script: str, *options: str) -> tuple[str, ...]:
+        """The options of a run of a shell script."""
+        run = {
+            "training_run_id": run_id,
+            "training_run_image": self.image,
+            "training_run_command": ["sh", "-c", script],
+            "training_run_shared_directory": "/efs",
+            "training_run_shm_size": "64m",
+        }
+        return ("-e", json.dumps(run), *options)
+
+    def ssh(self, command: str, *options: str, host: str = "") -> Outcome:
+        done = subprocess.run(
+            ["ssh", "-F", self.ssh_config, *options, host or self.node, command],
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout + done.stderr)
+
+    def resources(self) -> list[str]:
+        """What the account holds of the stack, asked without any code of the collection."""
+        found = self.lab.client("resourcegroupstaggingapi").get_resources(
+            TagFilters=[{"Key": "trainyard:stack", "Values": [self.name]}]
+        )
+        return [item["ResourceARN"] for item in found["ResourceTagMappingList"]]
+
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        s3 = self.lab.client("s3")
+        bucket = f"trainyard-{self.name}-123456789012-us-east-1"
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        return {item["Key"]: s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+
+
+def end(process: subprocess.Popen) -> None:
+    """Leave no playbook running behind a test."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def lab_command(state: Path, verb: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "lab", verb, "--state", state, *(["--port", str(PORT)] if verb == "up" else [])],
+        cwd=ROOT,
+        check=True,
+    )
+
+
+def copy_inventory(name: str, directory: Path, second_octets: str) -> Path:
+    """The lab's own inventory under another name and address range."""
+    shutil.copytree(ROOT / "inventories" / "lab", directory)
+    for file in directory.rglob("*.yml"):
+        text = file.read_text()
+        text = re.sub(r"\bdemo\b", name, text).replace("10.77.", f"{second_octets}.")
+        file.write_text(text)
+    return directory
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Ask until ``condition()`` holds; fails, saying what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting for {what}"
+        time.sleep(0.2)

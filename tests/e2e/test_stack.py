@@ -1,0 +1,312 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of one stack, from wrong input on an empty account to the proof that nothing is left.
+
+The tests stand in the order of that life and build on each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from tests.e2e.driver import Stack, end, wait_for
+
+READS = ("Describe", "Get", "List", "Head", "AssumeRole", "Lookup")
+
+# These announce an end that nobody but their authors can bring about; anything else of the kind is ours.
+KNOWN_DEPRECATIONS = (
+    "The 'tags' host variable is deprecated",
+    "iam_role.assume_role_policy_document_raw will no longer be returned",
+)
+
+
+def writes(calls: list[dict]) -> list[str]:
+    return [f"{call['service']}:{call['action']}" for call in calls if not call["action"].startswith(READS)]
+
+
+class TestWrongInput:
+    """Every mistake stops before anything is created, and names the variable and what to do."""
+
+    @pytest.mark.parametrize(
+        ("variables", "expected"),
+        [
+            pytest.param(
+                {"aws_nodes_groups": [{"name": "train", "instance_types": ["g6.xlrge"]}]},
+                ['"g6.xlrge" is not offered', "g6.xlarge"],
+                id="unknown instance type",
+            ),
+            pytest.param({"stack_allowed_cidrs": ["0.0.0.0/0"]}, ["stack_allowed_cidrs", "whole world"], id="open SSH"),
+            pytest.param({"aws_network_cdir": "10.9.0.0/16"}, ["aws_network_cdir", "aws_network_cidr"], id="misspelt"),
+            pytest.param({"aws_nodes_image": "/no/such/image"}, ["/no/such/image", "does not exist"], id="no image"),
+            pytest.param({"stack_ssh_key_file": "/no/key"}, ["stack_ssh_key_file", "/no/key"], id="no SSH key"),
+            pytest.param(
+                {
+                    "training_run_id": "run-1",
+                    "training_run_image": "digits:1",
+                    "training_run_hyperparameters": {"epochs": 3},
+                    "training_run_hyperparameters_schema": "examples/digits/hyperparameters.schema.json",
+                },
+                ["training_run_hyperparameters", "batch_size"],
+                id="missing hyperparameter",
+            ),
+            pytest.param(
+                {
+                    "training_run_id": "run-1",
+                    "training_run_image": "digits:1",
+                    "training_run_channels": {"images": "/no/such/data"},
+                },
+                ["training_run_channels", "/no/such/data"],
+                id="unknown data path",
+            ),
+        ],
+    )
+    def test_stops_before_anything_is_created(self, stack: Stack, variables: dict, expected: list[str]) -> None:
+        before = len(stack.lab.calls())
+        outcome = stack.play("provision", "-e", json.dumps(variables))
+        assert outcome.status != 0
+        for text in expected:
+            assert text in outcome.text
+        assert writes(stack.lab.calls(before)) == []
+
+    def test_every_fault_is_told_in_one_pass(self, stack: Stack) -> None:
+        variables = {"stack_allowed_cidrs": ["::/0"], "aws_nodes_image": "/no/such/image", "aws_network_zone": "us-east-1z"}
+        outcome = stack.play("preflight", "-e", json.dumps(variables))
+        assert outcome.status != 0
+        for text in ("::/0", "/no/such/image", "us-east-1z"):
+            assert text in outcome.text
+
+    def test_preflight_finds_nothing_wrong_with_the_inventory(self, stack: Stack) -> None:
+        outcome = stack.play("preflight")
+        assert outcome.status == 0, outcome.text
+        assert "Nothing stands in the way" in outcome.text
+
+
+class TestProvision:
+    def test_makes_the_stack(self, stack: Stack) -> None:
+        before = len(stack.lab.calls())
+        outcome = stack.play("provision")
+        assert outcome.status == 0, outcome.text
+        assert outcome.changed > 0
+        untagged = [
+            f"{call['service']}:{call['action']}"
+            for call in stack.lab.calls(before)
+            if call["action"].startswith(("Create", "RunInstances", "AllocateAddress", "ImportKeyPair"))
+            and "trainyard:stack" not in json.dumps(call["parameters"])
+        ]
+        # A bucket takes its tags in a second call, and is found by its name; routes, mount targets and the rest of
+        # the list are parts of what is tagged.
+        assert set(untagged) <= {"s3:CreateBucket", "ec2:CreateRoute", "elasticfilesystem:CreateMountTarget", "ec2:CreateTags"}
+
+    def test_changes_nothing_the_second_time(self, stack: Stack) -> None:
+        outcome = stack.play("provision")
+        assert outcome.status == 0, outcome.text
+        assert outcome.changed == 0, outcome.text
+
+    def test_warns_of_nothing_that_could_be_mended(self, stack: Stack) -> None:
+        outcome = stack.play("provision")
+        deprecations = re.findall(r"\[DEPRECATION WARNING\]: (.*)", outcome.text)
+        assert [text for text in deprecations if not any(known in text for known in KNOWN_DEPRECATIONS)] == []
+        assert "[WARNING]: " not in outcome.text.replace("[WARNING]: Deprecation warnings can be disabled", "")
+
+    def test_only_the_bastion_has_a_public_address(self, stack: Stack) -> None:
+        reservations = stack.lab.client("ec2").describe_instances()["Reservations"]
+        public = {
+            next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "Name"): instance.get("PublicIpAddress")
+            for reservation in reservations
+            for instance in reservation["Instances"]
+        }
+        assert set(public) == {"e2e-bastion", "e2e-train-0"}
+        assert public["e2e-bastion"]
+        assert not public["e2e-train-0"]
+
+    def test_nothing_is_open_to_the_world(self, stack: Stack) -> None:
+        groups = stack.lab.client("ec2").describe_security_groups()["SecurityGroups"]
+        ranges = [
+            cidr["CidrIp"] for group in groups for rule in group["IpPermissions"] for cidr in rule.get("IpRanges", [])
+        ]
+        assert ranges == [stack.lab.environment["LAB_CLIENT_CIDR"]]
+
+    def test_instances_want_tokens_for_their_metadata(self, stack: Stack) -> None:
+        reservations = stack.lab.client("ec2").describe_instances()["Reservations"]
+        options = [item["MetadataOptions"] for reservation in reservations for item in reservation["Instances"]]
+        assert [(option["HttpTokens"], option["HttpPutResponseHopLimit"]) for option in options] == [("required", 1)] * 2
+
+    def test_the_node_is_reached_through_the_bastion(self, stack: Stack) -> None:
+        assert stack.ssh("hostname").status == 0
+        direct = stack.ssh("hostname", "-o", "ProxyJump=none", "-o", "ControlPath=none", "-o", "ConnectTimeout=3")
+        assert direct.status != 0
+
+    def test_another_host_key_is_refused(self, stack: Stack) -> None:
+        known = stack.ssh_config.with_name("known_hosts")
+        right = known.read_text()
+        lines = [line.split(" ", 1) for line in right.splitlines()]
+        keys = [key for _name, key in lines]
+        known.write_text("".join(f"{name} {key}\n" for (name, _key), key in zip(lines, reversed(keys), strict=True)))
+        try:
+            outcome = stack.ssh("hostname", "-o", "ControlPath=none", host="e2e-bastion")
+        finally:
+            known.write_text(right)
+        assert outcome.status != 0
+        assert "HOST IDENTIFICATION HAS CHANGED" in outcome.text
+
+
+class TestConfigure:
+    def test_makes_the_node_ready(self, stack: Stack) -> None:
+        outcome = stack.play("configure")
+        assert outcome.status == 0, outcome.text
+        assert stack.ssh("sudo docker info --format '{{.LiveRestoreEnabled}}'").text.strip() == "true"
+        assert stack.ssh("mountpoint --quiet /efs").status == 0
+
+    def test_changes_nothing_the_second_time(self, stack: Stack) -> None:
+        outcome = stack.play("configure")
+        assert outcome.status == 0, outcome.text
+        assert outcome.changed == 0, outcome.text
+
+
+GOOD_RUN = (
+    "for epoch in 1 2 3; do echo epoch $epoch; echo $epoch > /opt/ml/checkpoints/$epoch; sleep 0.3; done; "
+    "echo weights > /opt/ml/model/weights; cat /opt/ml/input/config/hyperparameters.json > /opt/ml/output/seen"
+)
+
+
+class TestTrain:
+    def test_shows_the_log_and_collects_the_results(self, stack: Stack) -> None:
+        variables = json.dumps({"training_run_hyperparameters": {"lr": 0.1}})
+        outcome = stack.play("train", *stack.train("good", GOOD_RUN, "-e", variables))
+        assert outcome.status == 0, outcome.text
+        for epoch in (1, 2, 3):
+            assert f"epoch {epoch}\n" in outcome.text
+        objects = stack.objects("runs/good/")
+        assert objects["runs/good/model/weights"] == b"weights\n"
+        assert objects["runs/good/checkpoints/3"] == b"3\n"
+        assert json.loads(objects["runs/good/output/seen"]) == {"lr": 0.1}
+        assert objects["runs/good/log.txt"] == b"epoch 1\nepoch 2\nepoch 3\n"
+
+    def test_records_what_ran(self, stack: Stack) -> None:
+        objects = stack.objects("runs/good/")
+        record = json.loads(objects["runs/good/run.json"])
+        assert record["run_id"] == "good"
+        assert record["exit_code"] == 0
+        assert record["hyperparameters"] == {"lr": 0.1}
+        assert re.search(r"sha256:[0-9a-f]{64}$", record["image_digest"])
+        assert record["command"][:2] == ["sh", "-c"]
+        assert record["started_at"] < record["finished_at"]
+        listed = {item["path"]: (item["size"], item["sha256"]) for item in record["artefacts"]}
+        for path in ("model/weights", "output/seen", "log.txt", "checkpoints/3"):
+            body = objects[f"runs/good/{path}"]
+            assert listed[path] == (len(body), hashlib.sha256(body).hexdigest())
+
+    def test_the_same_run_is_not_started_twice(self, stack: Stack) -> None:
+        containers = stack.ssh("sudo docker ps --all --quiet").text
+        variables = json.dumps({"training_run_hyperparameters": {"lr": 0.1}})
+        outcome = stack.play("train", *stack.train("good", GOOD_RUN, "-e", variables))
+        assert outcome.status == 0, outcome.text
+        assert outcome.changed == 0, outcome.text
+        assert stack.ssh("sudo docker ps --all --quiet").text == containers
+
+    def test_a_container_that_fails_is_told_and_its_artefacts_are_kept(self, stack: Stack) -> None:
+        script = "echo one; echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
+        outcome = stack.play("train", *stack.train("bad", script))
+        assert outcome.status != 0
+        assert "the disk is on fire" in outcome.text
+        assert re.search(r"exit(ed with)? (code|status) 3|exit code 3", outcome.text), outcome.text
+        objects = stack.objects("runs/bad/")
+        assert objects["runs/bad/model/half"] == b"half\n"
+        assert json.loads(objects["runs/bad/run.json"])["exit_code"] == 3
+
+    def test_an_interrupted_playbook_leaves_the_training_running(self, stack: Stack) -> None:
+        process = stack.start("train", *stack.train("long", "for i in $(seq 60); do echo step $i; sleep 0.5; done"))
+        try:
+            shown = ""
+            deadline = time.monotonic() + 90
+            while "step 3\n" not in shown:
+                assert time.monotonic() < deadline, shown
+                shown += process.stdout.readline()
+            os.killpg(process.pid, signal.SIGINT)
+            rest, _ = process.communicate(timeout=30)
+        finally:
+            end(process)
+        assert process.returncode != 0
+        assert "goes on" in rest, rest
+        assert "come back" in rest, rest
+        assert "trainyard-run-long" in stack.ssh("sudo docker ps --format '{{.Names}}'").text
+
+    def test_logs_follows_it_to_its_end(self, stack: Stack) -> None:
+        outcome = stack.play("logs", "-e", "training_run_id=long")
+        assert outcome.status == 0, outcome.text
+        assert "step 60\n" in outcome.text
+        assert stack.ssh("sudo docker inspect --format '{{.State.Running}}' trainyard-run-long").text.strip() == "false"
+
+
+class TestDestroy:
+    def test_keeps_the_results_unless_told_otherwise(self, stack: Stack) -> None:
+        foreign = stack.lab.client("ec2").create_vpc(CidrBlock="10.79.0.0/16")["Vpc"]["VpcId"]
+        outcome = stack.play("destroy")
+        assert outcome.status == 0, outcome.text
+        assert "Kept" in outcome.text
+        assert stack.objects("runs/good/run.json")
+        assert stack.lab.client("ec2").describe_vpcs(VpcIds=[foreign])["Vpcs"]
+        stack.lab.client("ec2").delete_vpc(VpcId=foreign)
+
+    def test_refuses_to_purge_another_stack(self, stack: Stack) -> None:
+        outcome = stack.play("destroy", "-e", "stack_purge=other")
+        assert outcome.status != 0
+        assert 'this stack is "e2e"' in outcome.text
+        assert stack.objects("runs/good/run.json")
+
+    def test_leaves_nothing_when_the_results_go_too(self, stack: Stack) -> None:
+        outcome = stack.play("destroy", "-e", "stack_purge=e2e")
+        assert outcome.status == 0, outcome.text
+        assert '0 left of stack "e2e"' in outcome.text
+        assert_account_is_empty(stack)
+
+    def test_changes_nothing_when_there_is_nothing(self, stack: Stack) -> None:
+        outcome = stack.play("destroy", "-e", "stack_purge=e2e")
+        assert outcome.status == 0, outcome.text
+        assert outcome.changed == 0, outcome.text
+
+    def test_finds_what_a_killed_provision_left(self, stack: Stack) -> None:
+        ec2 = stack.lab.client("ec2")
+        process = stack.start("provision")
+        try:
+            wait_for(lambda: ec2.describe_subnets()["Subnets"], 90, "the first subnet")
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            # The task that was running outlives its playbook; it ends by itself.
+            time.sleep(5)
+        finally:
+            end(process)
+        assert stack.resources()
+        outcome = stack.play("destroy", "-e", "stack_purge=e2e")
+        assert outcome.status == 0, outcome.text
+        assert_account_is_empty(stack)
+
+
+def assert_account_is_empty(stack: Stack) -> None:
+    """Ask AWS itself, without any code of the collection."""
+    ec2 = stack.lab.client("ec2")
+    running = [
+        instance
+        for reservation in ec2.describe_instances()["Reservations"]
+        for instance in reservation["Instances"]
+        if instance["State"]["Name"] != "terminated"
+    ]
+    assert running == []
+    assert [gateway for gateway in ec2.describe_nat_gateways()["NatGateways"] if gateway["State"] != "deleted"] == []
+    assert ec2.describe_vpcs()["Vpcs"] == []
+    assert ec2.describe_addresses()["Addresses"] == []
+    assert ec2.describe_volumes()["Volumes"] == []
+    assert ec2.describe_key_pairs()["KeyPairs"] == []
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+    assert stack.lab.client("efs").describe_file_systems()["FileSystems"] == []
+    assert stack.lab.client("s3").list_buckets()["Buckets"] == []
+    iam = stack.lab.client("iam")
+    assert iam.list_roles()["Roles"] == []
+    assert iam.list_instance_profiles()["InstanceProfiles"] == []
