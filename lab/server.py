@@ -37,6 +37,9 @@ from lab.watch import Watch
 
 log = logging.getLogger(__name__)
 FOLLOWED_SERVICES = ("ec2", "efs", "autoscaling", "cloudformation")  # calls to these may change what has to run
+ACCESS_KEY = "AKIALABLABLABLABLAB0"
+# Long and odd: whoever hides secrets in output (Ansible does) hides this text wherever it occurs.
+SECRET_KEY = "0pensN0thing/0pensN0thing/0pensN0thing/0"
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -226,8 +229,8 @@ def write_env(lab: Lab) -> None:
         "AWS_ENDPOINT_URL": lab.settings.endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "AKIALABLABLABLABLAB0",
-        "AWS_SECRET_ACCESS_KEY": "lab",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
         "LAB_CLIENT_CIDR": f"{lab.public_range[1]}/32",
         "LAB_REGISTRY_PUSH": f"127.0.0.1:{lab.registry_port}",

@@ -139,3 +139,9 @@ def test_public_addresses_come_from_the_range_of_the_lab(lab: RunningLab) -> Non
     assert {address["PublicIp"].rsplit(".", 1)[0] for address in addresses} == {network}
     for address in addresses:
         lab.ec2.release_address(AllocationId=address["AllocationId"])
+
+
+def test_the_secret_key_looks_like_one_of_aws(lab: RunningLab) -> None:
+    """A short word as secret would be hidden from all output of Ansible, and break what passes through it."""
+    assert len(lab.env["AWS_SECRET_ACCESS_KEY"]) == 40
+    assert len(lab.env["AWS_ACCESS_KEY_ID"]) == 20
