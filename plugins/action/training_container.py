@@ -20,7 +20,6 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
-
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 
@@ -38,7 +37,9 @@ _COMMAND = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 def _say_what_goes_on() -> None:
     """After Ctrl-C the workers are dead without a word. What they leave in a marker is said by the process that started them."""
     for marker in sorted(Path(C.DEFAULT_LOCAL_TMP).glob(_MARKER_PREFIX + "*")):
-        display.display(f"{marker.read_text(encoding='utf-8')} To come back to its log, run the same command again: {_COMMAND}")
+        display.display(
+            f"{marker.read_text(encoding='utf-8')} To come back to its log, run the same command again: {_COMMAND}"
+        )
         marker.unlink()
 
 
@@ -81,7 +82,11 @@ class Following:
             fault = self._show_log(tail=self._options["tail"] if started["attached"] else 0)
             if fault:
                 return {**started, **fault, "failed": True}
-            ended = started if started["exit_code"] is not None else self._ask("training_container", dict(self._action._task.args))
+            ended = (
+                started
+                if started["exit_code"] is not None
+                else self._ask("training_container", dict(self._action._task.args))
+            )
         finally:
             self._marker.unlink(missing_ok=True)
         if "exit_code" in ended:
@@ -98,7 +103,10 @@ class Following:
         """Returns what went wrong, or nothing."""
         cursor = ""
         while True:
-            answer = self._ask("training_container_logs", {"run_id": self._run_id, "cursor": cursor, "tail": tail, "wait_seconds": WAIT_SECONDS})
+            answer = self._ask(
+                "training_container_logs",
+                {"run_id": self._run_id, "cursor": cursor, "tail": tail, "wait_seconds": WAIT_SECONDS},
+            )
             if answer.get("failed"):
                 return {"msg": answer.get("msg", "The log cannot be read.")}
             self._show(answer["lines"])
@@ -114,7 +122,11 @@ class Following:
             try:
                 answer = self._action._module(module, args, self._task_vars)
                 # Without an answer of the module itself its process was cut off on the way.
-                reason = str(answer.get("module_stderr") or answer.get("msg")) if answer.get("unreachable") or "module_stdout" in answer else ""
+                reason = (
+                    str(answer.get("module_stderr") or answer.get("msg"))
+                    if answer.get("unreachable") or "module_stdout" in answer
+                    else ""
+                )
             except AnsibleConnectionFailure as error:
                 reason = str(error)
             if not reason:
@@ -123,7 +135,9 @@ class Following:
                 return answer
             if not lost_since:
                 lost_since = time.monotonic()
-                self._say(f"Connection to {self._node} lost; the training goes on there. Trying again for {self._options['patience_seconds']} s.")
+                self._say(
+                    f"Connection to {self._node} lost; the training goes on there. Trying again for {self._options['patience_seconds']} s."
+                )
             elif time.monotonic() - lost_since > self._options["patience_seconds"]:
                 return {"failed": True, "msg": self._out_of_patience(reason)}
             time.sleep(pause)

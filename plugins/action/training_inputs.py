@@ -9,7 +9,6 @@ import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
 from ansible_collections.trainyard.aws.plugins.plugin_utils._training_inputs import (
     Names,
@@ -56,17 +55,30 @@ class ActionModule(ActionBase):
             "changed": False,
             "hyperparameters": source.value if source else {},
             "hyperparameters_json": json.dumps(source.value if source else {}, indent=2) + "\n",
-            "channels": [{"name": name, "source": _copy_source(path)} for name, path in sorted((options["channels"] or {}).items())],
+            "channels": [
+                {"name": name, "source": _copy_source(path)}
+                for name, path in sorted((options["channels"] or {}).items())
+            ],
         }
 
 
 def _hyperparameters(names: Names, options: t.Mapping[str, t.Any]) -> tuple[Source | None, list[Fault]]:
-    given, file, schema_path = options["hyperparameters"], options["hyperparameters_file"], options["hyperparameters_schema"]
+    given, file, schema_path = (
+        options["hyperparameters"],
+        options["hyperparameters_file"],
+        options["hyperparameters_schema"],
+    )
     if given and file:
         both = f"{names.of('hyperparameters')} and {names.of('hyperparameters_file')}"
         return None, [Fault(both, "both are set.", "Set one of them.")]
-    source, faults = read_document(names.of("hyperparameters_file"), file) if file else (Source(names.of("hyperparameters"), "", given or {}, None), [])
-    schema, schema_file_faults = read_document(names.of("hyperparameters_schema"), schema_path) if schema_path else (None, [])
+    source, faults = (
+        read_document(names.of("hyperparameters_file"), file)
+        if file
+        else (Source(names.of("hyperparameters"), "", given or {}, None), [])
+    )
+    schema, schema_file_faults = (
+        read_document(names.of("hyperparameters_schema"), schema_path) if schema_path else (None, [])
+    )
     faults = faults + (value_faults(source) if source else []) + schema_file_faults
     if source and schema and not faults:
         faults = schema_faults(source, names.of("hyperparameters_schema"), schema_path, schema.value)
@@ -75,7 +87,9 @@ def _hyperparameters(names: Names, options: t.Mapping[str, t.Any]) -> tuple[Sour
 
 def _message(run_id: str, faults: t.Sequence[Fault]) -> str:
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return "\n- ".join([f'{count} in the inputs of run "{run_id}"; nothing was started.', *(str(fault) for fault in faults)])
+    return "\n- ".join(
+        [f'{count} in the inputs of run "{run_id}"; nothing was started.', *(str(fault) for fault in faults)]
+    )
 
 
 def _copy_source(path: str) -> str:

@@ -38,7 +38,9 @@ def run_id_fault(run_id: str) -> str:
     """What is wrong with a run id, or nothing."""
     if re.match(RUN_ID_PATTERN, run_id) and not run_id.endswith("\n"):
         return ""
-    return f'"{run_id}" is not a run id: lower-case letters, digits and hyphens, at most 40, not starting with a hyphen.'
+    return (
+        f'"{run_id}" is not a run id: lower-case letters, digits and hyphens, at most 40, not starting with a hyphen.'
+    )
 
 
 def bytes_of(size: str | None, option: str) -> int:
@@ -47,7 +49,9 @@ def bytes_of(size: str | None, option: str) -> int:
         return 0
     match = _SIZE.match(size.strip())
     if not match:
-        raise TrainingError(f'Cannot use {option} "{size}"', "it is not a size.", "Write it as 512m, 8g or a number of bytes.")
+        raise TrainingError(
+            f'Cannot use {option} "{size}"', "it is not a size.", "Write it as 512m, 8g or a number of bytes."
+        )
     return int(float(match.group(1)) * 1024 ** " kmgt".index(match.group(2).lower() or " "))
 
 
@@ -83,7 +87,9 @@ def environment_of(run_id: str, asked: t.Mapping[str, t.Any]) -> tuple[tuple[str
     taken = sorted(name for name in asked if name.startswith(RESERVED_ENVIRONMENT))
     if taken:
         raise TrainingError(
-            "Cannot set environment " + ", ".join(taken), f"names that start with {RESERVED_ENVIRONMENT} are set by the run.", "Choose other names."
+            "Cannot set environment " + ", ".join(taken),
+            f"names that start with {RESERVED_ENVIRONMENT} are set by the run.",
+            "Choose other names.",
         )
     ours = {
         "TRAINYARD_RUN_ID": run_id,
@@ -92,7 +98,9 @@ def environment_of(run_id: str, asked: t.Mapping[str, t.Any]) -> tuple[tuple[str
         "TRAINYARD_HEAD_ADDRESS": "127.0.0.1",
         "TRAINING_JOB_NAME": run_id,
     }
-    return tuple(sorted({"PYTHONUNBUFFERED": "1", **ours, **{name: str(value) for name, value in asked.items()}}.items()))
+    return tuple(
+        sorted({"PYTHONUNBUFFERED": "1", **ours, **{name: str(value) for name, value in asked.items()}}.items())
+    )
 
 
 def volumes_of(params: t.Mapping[str, t.Any], directory: str) -> tuple[Volume, ...]:
@@ -104,7 +112,9 @@ def volumes_of(params: t.Mapping[str, t.Any], directory: str) -> tuple[Volume, .
         Volume(f"{directory}/output", OUTPUT),
     ]
     if params["hyperparameters_path"]:
-        contract.append(Volume(f"{directory}/input/config/hyperparameters.json", params["hyperparameters_path"], read_only=True))
+        contract.append(
+            Volume(f"{directory}/input/config/hyperparameters.json", params["hyperparameters_path"], read_only=True)
+        )
     asked = [Volume(each["source"], each["target"], bool(each["read_only"])) for each in params["volumes"] or ()]
     for volume in contract + asked:
         refuse_docker_socket(volume.source)
@@ -116,7 +126,9 @@ def refuse_docker_socket(source: str) -> None:
     path = posixpath.normpath(source)
     if any(socket == path or socket.startswith(path.rstrip("/") + "/") for socket in DOCKER_SOCKETS):
         raise TrainingError(
-            f'Cannot mount "{source}"', "it gives the container the Docker socket, and with it the whole node.", "Mount a narrower directory."
+            f'Cannot mount "{source}"',
+            "it gives the container the Docker socket, and with it the whole node.",
+            "Mount a narrower directory.",
         )
 
 
@@ -164,7 +176,11 @@ def unknown_run(run_id: str, others: t.Sequence[State]) -> TrainingError:
     """The answer to a run id that is not here: which ones are, and the nearest."""
     known = {other.run_id: f"{other.run_id} ({describe(other)})" for other in others}
     near = difflib.get_close_matches(run_id, known, n=1)
-    runs = "Runs here: " + ", ".join(known[name] for name in sorted(known)) + "." if known else "There is no run here at all."
+    runs = (
+        "Runs here: " + ", ".join(known[name] for name in sorted(known)) + "."
+        if known
+        else "There is no run here at all."
+    )
     fix = f'Did you mean "{near[0]}"?' if near else "Start it with an image, or name one that exists."
     return TrainingError(f'There is no run "{run_id}" on this node', runs, fix)
 

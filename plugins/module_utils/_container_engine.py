@@ -80,7 +80,9 @@ class Engine:
             self._client = docker.from_env(version="auto", timeout=_CONNECT_SECONDS)
         except DockerException as error:
             raise TrainingError(
-                "Cannot reach Docker on this node", f"{error}.", "See `systemctl status docker` there, and run the task with become: true."
+                "Cannot reach Docker on this node",
+                f"{error}.",
+                "See `systemctl status docker` there, and run the task with become: true.",
             ) from error
 
     def find(self, run_id: str) -> State | None:
@@ -171,7 +173,11 @@ def _prepare_directories(want: Spec) -> None:
         if os.path.exists(volume.source):
             continue
         if volume.target not in (INPUT, OUTPUT, MODEL, CHECKPOINTS):
-            raise TrainingError(f'Cannot mount "{volume.source}" at {volume.target}', "it does not exist on the node.", "Put it there first.")
+            raise TrainingError(
+                f'Cannot mount "{volume.source}" at {volume.target}',
+                "it does not exist on the node.",
+                "Put it there first.",
+            )
         os.makedirs(volume.source)
         # The image chooses its user, and without capabilities not even root writes into what belongs to others. Nobody but root
         # passes the run's own directory above.
@@ -182,7 +188,9 @@ def _prepare_directories(want: Spec) -> None:
 
 
 def _docker_error(what: str, error: t.Any) -> TrainingError:
-    return TrainingError(what, f"Docker says: {str(error.explanation or error).strip()}.", "Mend that, then run the same command again.")
+    return TrainingError(
+        what, f"Docker says: {str(error.explanation or error).strip()}.", "Mend that, then run the same command again."
+    )
 
 
 def _options_of(want: Spec, digest: str) -> dict[str, t.Any]:
@@ -226,10 +234,16 @@ def _labels_of(want: Spec, digest: str) -> dict[str, str]:
 
 
 def _state_of(container: dict[str, t.Any]) -> State:
-    labels = {name[len(LABEL_PREFIX) :]: value for name, value in container["Config"]["Labels"].items() if name.startswith(LABEL_PREFIX)}
+    labels = {
+        name[len(LABEL_PREFIX) :]: value
+        for name, value in container["Config"]["Labels"].items()
+        if name.startswith(LABEL_PREFIX)
+    }
     if "run" not in labels:
         name = container["Name"].lstrip("/")
-        raise TrainingError(f'Cannot use container "{name}"', "it has the name of a run and was not made by us.", "Rename or remove it.")
+        raise TrainingError(
+            f'Cannot use container "{name}"', "it has the name of a run and was not made by us.", "Rename or remove it."
+        )
     state = container["State"]
     environment = dict(pair.split("=", 1) for pair in container["Config"]["Env"] or () if "=" in pair)
     asked = json.loads(labels["environment"])
@@ -276,8 +290,7 @@ def write_log(state: State, log_file: str) -> None:
     if not (os.path.exists(log_file) and finished and os.path.getmtime(log_file) >= finished.timestamp()):
         os.makedirs(os.path.dirname(log_file), exist_ok=True)
         with open(log_file + ".new", "wb") as file:
-            for piece in whole_log(LogReader(state.run_id).all_frames()):
-                file.write(piece)
+            file.writelines(whole_log(LogReader(state.run_id).all_frames()))
         os.replace(log_file + ".new", log_file)
 
 

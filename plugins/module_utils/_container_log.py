@@ -68,7 +68,11 @@ def parse_cursor(text: str) -> Cursor:
         epoch_of(since)
         return Cursor(since, int(seen))
     except ValueError as error:
-        raise TrainingError(f'Cannot read the log from cursor "{text}"', "it is none of ours.", "Leave it out to read from the beginning.") from error
+        raise TrainingError(
+            f'Cannot read the log from cursor "{text}"',
+            "it is none of ours.",
+            "Leave it out to read from the beginning.",
+        ) from error
 
 
 def format_cursor(cursor: Cursor) -> str:

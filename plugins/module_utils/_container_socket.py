@@ -17,8 +17,20 @@ import time
 import typing as t
 from urllib.parse import quote, urlencode
 
-from ansible_collections.trainyard.aws.plugins.module_utils._container_log import START, Batch, cursor_at_tail, epoch_of, frames_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import NAME_PREFIX, Cursor, Frame, Line, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_log import (
+    START,
+    Batch,
+    cursor_at_tail,
+    epoch_of,
+    frames_of,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    NAME_PREFIX,
+    Cursor,
+    Frame,
+    Line,
+    TrainingError,
+)
 
 BATCH_SECONDS = 0.15
 _REST_SECONDS = 0.05
@@ -75,7 +87,12 @@ class LogReader:
 
     def _get(self, what: str, **query: t.Any) -> _Answer:
         try:
-            return _Answer(_SocketConnection(self._socket), f"/containers/{quote(NAME_PREFIX + self._run_id)}/{what}", self._run_id, query)
+            return _Answer(
+                _SocketConnection(self._socket),
+                f"/containers/{quote(NAME_PREFIX + self._run_id)}/{what}",
+                self._run_id,
+                query,
+            )
         except OSError as error:
             raise TrainingError(
                 f'Cannot read the log of run "{self._run_id}"',
@@ -93,9 +110,17 @@ class _Answer:
         connection.request("GET", f"{path}?{parameters}")
         self.response = connection.getresponse()
         if self.response.status == http.client.NOT_FOUND:
-            raise TrainingError(f'Cannot read the log of run "{run_id}"', "it has no container on this node.", "Start it, or choose another run id.")
+            raise TrainingError(
+                f'Cannot read the log of run "{run_id}"',
+                "it has no container on this node.",
+                "Start it, or choose another run id.",
+            )
         if self.response.status != http.client.OK:
-            raise TrainingError(f'Cannot read the log of run "{run_id}"', f"Docker says: {self.response.read()!r}.", "See `journalctl -u docker` on the node.")
+            raise TrainingError(
+                f'Cannot read the log of run "{run_id}"',
+                f"Docker says: {self.response.read()!r}.",
+                "See `journalctl -u docker` on the node.",
+            )
 
     def __enter__(self) -> _Answer:
         return self

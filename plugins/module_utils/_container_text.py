@@ -18,7 +18,9 @@ _SEQUENCES = re.compile(
     re.DOTALL,
 )
 # What is left of C0 and C1, the line and paragraph separators, and the marks that reverse the order of what is shown.
-_UNSEEN = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def sanitise(text: str) -> str:

@@ -39,7 +39,9 @@ def place_of(destination: str, run_id: str) -> str:
     """Where a run's results go: the destination, then the run's id."""
     match = _DESTINATION.match(destination)
     if not match:
-        raise TrainingError(f'Cannot copy results to "{destination}"', "it is not a place in a bucket.", "Write it as s3://bucket/runs.")
+        raise TrainingError(
+            f'Cannot copy results to "{destination}"', "it is not a place in a bucket.", "Write it as s3://bucket/runs."
+        )
     return "/".join(["s3:/", match["bucket"], *filter(None, [match["prefix"]]), run_id])
 
 
@@ -48,9 +50,13 @@ def unsafe(path: str) -> bool:
     return bool(_UNSAFE.search(path))
 
 
-def record_of(run: t.Mapping[str, t.Any], artefacts: t.Sequence[Artefact], left_out: t.Sequence[LeftOut]) -> dict[str, t.Any]:
+def record_of(
+    run: t.Mapping[str, t.Any], artefacts: t.Sequence[Artefact], left_out: t.Sequence[LeftOut]
+) -> dict[str, t.Any]:
     """What ran and what came out."""
-    outcome = "succeeded" if run["exit_code"] == 0 else "stopped" if str(run["reason"]).startswith("stopped") else "failed"
+    outcome = (
+        "succeeded" if run["exit_code"] == 0 else "stopped" if str(run["reason"]).startswith("stopped") else "failed"
+    )
     return {
         "format": 1,
         "outcome": outcome,
@@ -88,7 +94,9 @@ def to_upload(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int], ear
 def listing_faults(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int]) -> list[str]:
     """What the bucket lacks of a record."""
     return [
-        f"{each.path} is missing" if each.path not in listing else f"{each.path} has {listing[each.path]} bytes instead of {each.size}"
+        f"{each.path} is missing"
+        if each.path not in listing
+        else f"{each.path} has {listing[each.path]} bytes instead of {each.size}"
         for each in artefacts
         if listing.get(each.path) != each.size
     ]
@@ -96,4 +104,7 @@ def listing_faults(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int]
 
 def copy_commands(sources: t.Mapping[str, str], place: str) -> str:
     """Input for ``s5cmd run``. ``--raw``: a star in a file's name is a star."""
-    return "".join(f"cp --raw {shlex.quote(source)} {shlex.quote(place + '/' + path)}\n" for path, source in sorted(sources.items()))
+    return "".join(
+        f"cp --raw {shlex.quote(source)} {shlex.quote(place + '/' + path)}\n"
+        for path, source in sorted(sources.items())
+    )

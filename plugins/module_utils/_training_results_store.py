@@ -50,7 +50,11 @@ def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     for path in ("log.txt", "input/config/hyperparameters.json"):
         if os.path.lexists(os.path.join(directory, path)):
             found[path] = os.path.join(directory, path)
-    for name, root in (("model", os.path.join(directory, "model")), ("output", os.path.join(directory, "output")), ("checkpoints", checkpoints)):
+    for name, root in (
+        ("model", os.path.join(directory, "model")),
+        ("output", os.path.join(directory, "output")),
+        ("checkpoints", checkpoints),
+    ):
         for parent, directories, files in os.walk(root):
             # A link to a directory is listed as a directory and not entered; it must be seen to be named as left out.
             links = [each for each in directories if os.path.islink(os.path.join(parent, each))]
@@ -111,7 +115,9 @@ class Bucket:
     def _error(self, doing: str, err: str) -> TrainingError:
         lines = " ".join(err.strip().splitlines()[:3]) or "s5cmd says nothing"
         return TrainingError(
-            f"Cannot {doing} {self.place}", f"{lines}.", "See that the bucket exists and that the node's role may use it, then run the same command again."
+            f"Cannot {doing} {self.place}",
+            f"{lines}.",
+            "See that the bucket exists and that the node's role may use it, then run the same command again.",
         )
 
 
@@ -148,7 +154,12 @@ def _write_if_other(path: str, text: str, check_mode: bool) -> bool:
 
 
 def _bring(
-    bucket: Bucket, files: t.Mapping[str, str], artefacts: t.Sequence[Artefact], record: str, record_file: str, check_mode: bool
+    bucket: Bucket,
+    files: t.Mapping[str, str],
+    artefacts: t.Sequence[Artefact],
+    record: str,
+    record_file: str,
+    check_mode: bool,
 ) -> list[str]:
     """Returns what was uploaded, or would be."""
     listing = bucket.listing()
@@ -161,7 +172,13 @@ def _bring(
         bucket.upload({each.path: files[each.path] for each in lacking})
     faults = listing_faults(artefacts, bucket.listing() if lacking else listing)
     if faults:
-        shown = "; ".join(faults[:_SHOWN_FAULTS]) + (f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else "")
-        raise TrainingError(f"The results in {bucket.place} are not complete", f"{shown}.", "Run the same command again; it copies what is missing.")
+        shown = "; ".join(faults[:_SHOWN_FAULTS]) + (
+            f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+        )
+        raise TrainingError(
+            f"The results in {bucket.place} are not complete",
+            f"{shown}.",
+            "Run the same command again; it copies what is missing.",
+        )
     bucket.upload({RECORD: record_file})
     return uploads

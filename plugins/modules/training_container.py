@@ -300,7 +300,6 @@ log_lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import Engine, act
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER

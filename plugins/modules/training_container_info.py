@@ -80,7 +80,6 @@ runs:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import Engine, outline_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 

@@ -80,7 +80,6 @@ ended:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import run_id_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._container_log import format_cursor, parse_cursor
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import LOGS

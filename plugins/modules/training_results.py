@@ -93,7 +93,6 @@ left_out:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import collect, node_settings
 

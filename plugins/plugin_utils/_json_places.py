@@ -15,7 +15,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-Path = tuple[t.Union[str, int], ...]
+Path = tuple[str | int, ...]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")

@@ -69,10 +69,18 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
         faults.append(Fault(names.of("image"), f'"{image}" has a space in it.', "Write it as registry/name:tag."))
     path = options["hyperparameters_path"] or ""
     if path and (not path.startswith("/") or posixpath.normpath(path) != path or path == "/"):
-        faults.append(Fault(names.of("hyperparameters_path"), f'"{path}" is not the path of a file in the container.', "Write it as /data/hyperparams.json."))
+        faults.append(
+            Fault(
+                names.of("hyperparameters_path"),
+                f'"{path}" is not the path of a file in the container.',
+                "Write it as /data/hyperparams.json.",
+            )
+        )
     results = options["results"] or ""
     if results and not _RESULTS.fullmatch(results):
-        faults.append(Fault(names.of("results"), f'"{results}" is not a place in a bucket.', "Write it as s3://bucket/runs."))
+        faults.append(
+            Fault(names.of("results"), f'"{results}" is not a place in a bucket.', "Write it as s3://bucket/runs.")
+        )
     return faults + environment_faults(names.of("environment"), options["environment"] or {})
 
 
@@ -81,9 +89,21 @@ def environment_faults(subject: str, environment: t.Mapping[str, t.Any]) -> list
     faults = []
     for name, value in environment.items():
         if not _VARIABLE.fullmatch(name):
-            faults.append(Fault(subject, f'"{name}" is not a name of an environment variable.', "Use letters, digits and underscores."))
+            faults.append(
+                Fault(
+                    subject,
+                    f'"{name}" is not a name of an environment variable.',
+                    "Use letters, digits and underscores.",
+                )
+            )
         elif name.startswith(RESERVED_ENVIRONMENT):
-            faults.append(Fault(subject, f"{name} is set by the run itself.", f"Choose a name that does not start with {RESERVED_ENVIRONMENT}."))
+            faults.append(
+                Fault(
+                    subject,
+                    f"{name} is set by the run itself.",
+                    f"Choose a name that does not start with {RESERVED_ENVIRONMENT}.",
+                )
+            )
         if isinstance(value, (dict, list)) or value is None:
             faults.append(Fault(subject, f"{name} is not a text.", "Give it a text or a number."))
         elif "\0" in str(value):
@@ -94,15 +114,31 @@ def environment_faults(subject: str, environment: t.Mapping[str, t.Any]) -> list
 def channel_faults(subject: str, name: str, source: t.Any) -> list[Fault]:
     """Faults of one channel, whose source is on this machine."""
     if not _CHANNEL.fullmatch(name):
-        return [Fault(subject, f'"{name}" is not a name of a channel.', "Use letters, digits, dots, hyphens and underscores, at most 63.")]
+        return [
+            Fault(
+                subject,
+                f'"{name}" is not a name of a channel.',
+                "Use letters, digits, dots, hyphens and underscores, at most 63.",
+            )
+        ]
     if not isinstance(source, str) or not source:
         return [Fault(subject, f'channel "{name}" has no path.', "Give it a directory or a file on this machine.")]
     if "://" in source:
-        return [Fault(subject, f'channel "{name}" is "{source}", which is not on this machine.', "Give it a directory or a file on this machine.")]
+        return [
+            Fault(
+                subject,
+                f'channel "{name}" is "{source}", which is not on this machine.',
+                "Give it a directory or a file on this machine.",
+            )
+        ]
     path = os.path.abspath(os.path.expanduser(source))
     if not os.path.exists(path):
         near = difflib.get_close_matches(os.path.basename(path), _names_in(os.path.dirname(path)), n=1)
-        hint = f'Did you mean "{os.path.join(os.path.dirname(path), near[0])}"?' if near else "Give it a directory or a file on this machine."
+        hint = (
+            f'Did you mean "{os.path.join(os.path.dirname(path), near[0])}"?'
+            if near
+            else "Give it a directory or a file on this machine."
+        )
         return [Fault(subject, f'channel "{name}": {path} does not exist.', hint)]
     return file_faults(subject, name, path)
 
@@ -121,15 +157,29 @@ def file_faults(subject: str, channel: str, path: str) -> list[Fault]:
         count += 1
         shown = ascii(os.path.relpath(file, os.path.dirname(path)))
         if _UNSAFE.search(file):
-            faults.append(Fault(subject, f'channel "{channel}": the name {shown} has characters that no name should have.', "Rename the file."))
+            faults.append(
+                Fault(
+                    subject,
+                    f'channel "{channel}": the name {shown} has characters that no name should have.',
+                    "Rename the file.",
+                )
+            )
         elif not os.path.exists(file):
             faults.append(Fault(subject, f'channel "{channel}": {shown} is a link to nothing.', "Remove it."))
         elif not stat.S_ISREG(os.stat(file).st_mode):
             faults.append(Fault(subject, f'channel "{channel}": {shown} is not a file.', "Remove it."))
         elif not os.access(file, os.R_OK):
-            faults.append(Fault(subject, f'channel "{channel}": {shown} cannot be read.', "Give yourself the right to read it."))
+            faults.append(
+                Fault(subject, f'channel "{channel}": {shown} cannot be read.', "Give yourself the right to read it.")
+            )
     if not count:
-        faults.append(Fault(subject, f'channel "{channel}": there is no file in {path}.', "Put the data there, or leave the channel out."))
+        faults.append(
+            Fault(
+                subject,
+                f'channel "{channel}": there is no file in {path}.',
+                "Put the data there, or leave the channel out.",
+            )
+        )
     return faults
 
 
@@ -147,12 +197,19 @@ def read_document(subject: str, path: str) -> tuple[Source | None, list[Fault]]:
         with open(os.path.expanduser(path), encoding="utf-8-sig") as file:
             document = Document(file.read())
     except OSError as error:
-        return None, [Fault(subject, f"{path} cannot be read: {error.strerror}.", "Give the path of a JSON file on this machine.")]
+        return None, [
+            Fault(subject, f"{path} cannot be read: {error.strerror}.", "Give the path of a JSON file on this machine.")
+        ]
     except UnicodeDecodeError as error:
         return None, [Fault(subject, f"{path} is not UTF-8 (byte {error.start}).", "Save it as UTF-8.")]
     source = Source(subject, path, document.value, document)
     faults = [
-        Fault(subject, f"{source.where(flaw.position)}{flaw.what}.", f"Mend the file:\n{caret(document.text, flaw.position)}") for flaw in document.flaws
+        Fault(
+            subject,
+            f"{source.where(flaw.position)}{flaw.what}.",
+            f"Mend the file:\n{caret(document.text, flaw.position)}",
+        )
+        for flaw in document.flaws
     ]
     return (None if faults else source), faults
 
@@ -191,17 +248,32 @@ def schema_faults(source: Source, schema_subject: str, schema_path: str, schema:
         import referencing
         import referencing.exceptions
     except ImportError:
-        return [Fault(schema_subject, "the Python library jsonschema is not installed on this machine.", "Install it: pip install jsonschema.")]
+        return [
+            Fault(
+                schema_subject,
+                "the Python library jsonschema is not installed on this machine.",
+                "Install it: pip install jsonschema.",
+            )
+        ]
     validator_class = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         validator_class.check_schema(schema)
         # An empty registry: a schema must not make this machine fetch addresses.
-        errors = sorted(validator_class(schema, registry=referencing.Registry()).iter_errors(source.value), key=lambda each: source.at(tuple(each.path)))
+        errors = sorted(
+            validator_class(schema, registry=referencing.Registry()).iter_errors(source.value),
+            key=lambda each: source.at(tuple(each.path)),
+        )
     except jsonschema.SchemaError as error:
         what = f"{schema_path} is not a JSON Schema: {pointer_of(tuple(error.path))}: {error.message}."
         return [Fault(schema_subject, what, "Mend the schema.")]
     except referencing.exceptions.Unresolvable as error:
-        return [Fault(schema_subject, f'{schema_path} refers to "{error.ref}", which is not in it.', "Put all of the schema in one file.")]
+        return [
+            Fault(
+                schema_subject,
+                f'{schema_path} refers to "{error.ref}", which is not in it.',
+                "Put all of the schema in one file.",
+            )
+        ]
     return [fault for error in errors for fault in _faults_of(source, error)]
 
 
@@ -211,20 +283,34 @@ def _faults_of(source: Source, error: t.Any) -> list[Fault]:
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
         patterns = list(error.schema.get("patternProperties", {}))
-        unknown = [key for key in error.instance if key not in known and not any(re.search(each, key) for each in patterns)]
+        unknown = [
+            key for key in error.instance if key not in known and not any(re.search(each, key) for each in patterns)
+        ]
         if unknown and error.validator_value is False:
             return [_unknown_key(source, path, key, known) for key in unknown]
     where = source.where(source.at(path))
     if error.validator == "required":
-        missing = next((key for key in error.validator_value if key not in error.instance and f"{key!r}" in error.message), "")
-        return [Fault(source.subject, f'{where}{pointer} misses "{missing}".', f'Add "{missing}"{_meaning(error.schema, missing)}.')]
+        missing = next(
+            (key for key in error.validator_value if key not in error.instance and f"{key!r}" in error.message), ""
+        )
+        return [
+            Fault(
+                source.subject,
+                f'{where}{pointer} misses "{missing}".',
+                f'Add "{missing}"{_meaning(error.schema, missing)}.',
+            )
+        ]
     return [Fault(source.subject, f"{where}{pointer}: {_in_json(error)}.", "Mend the value.")]
 
 
 def _unknown_key(source: Source, path: Path, key: str, known: t.Sequence[str]) -> Fault:
     near = difflib.get_close_matches(key, known, n=1)
     fix = f'Did you mean "{near[0]}"?' if near else "Known are: " + ", ".join(sorted(known)) + "."
-    return Fault(source.subject, f'{source.where(source.at(path, key))}{pointer_of((*path, key))}: there is no hyperparameter "{key}".', fix)
+    return Fault(
+        source.subject,
+        f'{source.where(source.at(path, key))}{pointer_of((*path, key))}: there is no hyperparameter "{key}".',
+        fix,
+    )
 
 
 def _meaning(schema: t.Mapping[str, t.Any], key: str) -> str:
