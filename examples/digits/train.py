@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import time
 import traceback
 from dataclasses import asdict
@@ -37,7 +36,6 @@ def main() -> None:
     settings = json.loads(HYPERPARAMETERS.read_text())
     # A net this small is fastest on one core; more threads would wait for each other.
     torch.set_num_threads(1)
-    random.seed(settings["seed"])
     torch.manual_seed(settings["seed"])
     training, validation, test = split_digits(settings)
     model = build_model(settings)
@@ -137,7 +135,8 @@ def train_epoch(
 
 def moved(images: torch.Tensor) -> torch.Tensor:
     """The images, moved by at most one pixel: there are few, and a moved digit is still that digit."""
-    return images.roll((random.randint(-1, 1), random.randint(-1, 1)), dims=(2, 3))
+    down, right = torch.randint(-1, 2, (2,)).tolist()
+    return images.roll((down, right), dims=(2, 3))
 
 
 @torch.no_grad()

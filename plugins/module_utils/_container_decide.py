@@ -30,6 +30,7 @@ RESERVED_ENVIRONMENT = "TRAINYARD_"
 
 _SIGKILL_CODE = 128 + int(signal.SIGKILL)
 _SHELL_CODES = {126: "the command cannot be executed", 127: "the command is not in the image"}
+_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _NANOSECONDS = re.compile(r"\.(\d{1,9})\d*")
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$", re.IGNORECASE)
 
@@ -222,15 +223,12 @@ def _in_mebibytes(size: int) -> str:
     return f"{size / 1024**2:.0f} MiB" if size else "of the node"
 
 
-def in_units(size: float) -> str:
+def in_units(size: int) -> str:
     """A size for people, such as 9.9 MB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size /= 1000
-    else:
-        unit = "TB"
-    return f"{size:.0f} {unit}" if unit == "bytes" or size == int(size) else f"{size:.1f} {unit}"
+    if size < 1000:
+        return f"{size} bytes"
+    unit, factor = next(((name, each) for name, each in _UNITS if size >= each))
+    return f"{size / factor:.1f} {unit}"
 
 
 def seconds_between(started_at: str, finished_at: str) -> float:

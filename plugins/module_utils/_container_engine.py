@@ -343,19 +343,6 @@ def outline_of(state: State) -> dict[str, t.Any]:
     }
 
 
-def outline_of(state: State) -> dict[str, t.Any]:
-    """A run in a list of runs."""
-    return {
-        "run_id": state.run_id,
-        "status": state.status,
-        "image": state.image,
-        "image_digest": state.image_digest,
-        "directory": state.directory,
-        "started_at": state.started_at,
-        "exit_code": state.exit_code if state.ended else None,
-    }
-
-
 def _outline(state: State | None) -> dict[str, str]:
     return {"status": describe(state), "image": state.image} if state else {"status": "absent"}
 

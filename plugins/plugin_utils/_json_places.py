@@ -9,7 +9,6 @@ Python's own reader keeps no places, takes NaN and numbers beyond all floats, an
 from __future__ import annotations
 
 import json
-import json.decoder
 import math
 import re
 import typing as t
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
 
+_STRINGS = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _WORDS = {"true": True, "false": False, "null": None}
@@ -89,7 +89,7 @@ class Document:
 
     def _string(self, start: int) -> tuple[str, int]:
         try:
-            return json.decoder.scanstring(self.text, start + 1, True)
+            return _STRINGS.raw_decode(self.text, start)
         except json.JSONDecodeError as error:
             raise _Syntax(error.pos, error.msg[0].lower() + error.msg[1:].removesuffix(" at")) from error
 
