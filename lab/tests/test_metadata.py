@@ -31,6 +31,22 @@ POLICY = {
     ],
 }
 
+# A Deny whose condition does not hold is passed over, as AWS does it: the lab's own wire stands for TLS.
+TLS_ONLY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": ["arn:aws:s3:::granted", "arn:aws:s3:::granted/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+)
+
 
 @pytest.fixture(scope="module")
 def profile(lab: RunningLab) -> str:
@@ -157,6 +173,7 @@ def test_the_role_may_do_in_s3_what_its_policy_says_and_nothing_else(lab: Runnin
     role, operator = lab.client("s3", **session), lab.client("s3")
     for bucket in ("granted", "foreign"):
         operator.create_bucket(Bucket=bucket)
+    operator.put_bucket_policy(Bucket="granted", Policy=TLS_ONLY)
     role.put_object(Bucket="granted", Key="runs/a", Body=b"x")
     assert role.get_object(Bucket="granted", Key="runs/a")["Body"].read() == b"x"
     assert role.list_objects_v2(Bucket="granted", Prefix="runs/")["KeyCount"] == 1

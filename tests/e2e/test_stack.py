@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -102,7 +103,7 @@ class TestProvision:
         ]
         # A bucket takes its tags in a second call, and is found by its name; routes, mount targets and the rest of
         # the list are parts of what is tagged.
-        assert set(untagged) <= {"s3:CreateBucket", "ec2:CreateRoute", "elasticfilesystem:CreateMountTarget", "ec2:CreateTags"}
+        assert set(untagged) <= {"s3:CreateBucket", "ec2:CreateRoute", "efs:CreateMountTarget", "ec2:CreateTags"}
 
     def test_changes_nothing_the_second_time(self, stack: Stack) -> None:
         outcome = stack.play("provision")
@@ -245,15 +246,22 @@ class TestTrain:
         assert stack.ssh("sudo docker inspect --format '{{.State.Running}}' trainyard-run-long").text.strip() == "false"
 
 
+@pytest.fixture
+def foreign_vpc(stack: Stack) -> Iterator[str]:
+    """Something that is not ours, with the very name of our stack but not its tags."""
+    ec2 = stack.lab.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.79.0.0/16")["Vpc"]["VpcId"]
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": stack.name}])
+    yield vpc
+    ec2.delete_vpc(VpcId=vpc)
+
+
 class TestDestroy:
     def test_keeps_the_results_unless_told_otherwise(self, stack: Stack) -> None:
-        foreign = stack.lab.client("ec2").create_vpc(CidrBlock="10.79.0.0/16")["Vpc"]["VpcId"]
         outcome = stack.play("destroy")
         assert outcome.status == 0, outcome.text
         assert "Kept" in outcome.text
         assert stack.objects("runs/good/run.json")
-        assert stack.lab.client("ec2").describe_vpcs(VpcIds=[foreign])["Vpcs"]
-        stack.lab.client("ec2").delete_vpc(VpcId=foreign)
 
     def test_refuses_to_purge_another_stack(self, stack: Stack) -> None:
         outcome = stack.play("destroy", "-e", "stack_purge=other")
@@ -261,11 +269,11 @@ class TestDestroy:
         assert 'this stack is "e2e"' in outcome.text
         assert stack.objects("runs/good/run.json")
 
-    def test_leaves_nothing_when_the_results_go_too(self, stack: Stack) -> None:
+    def test_leaves_nothing_when_the_results_go_too(self, stack: Stack, foreign_vpc: str) -> None:
         outcome = stack.play("destroy", "-e", "stack_purge=e2e")
         assert outcome.status == 0, outcome.text
         assert '0 left of stack "e2e"' in outcome.text
-        assert_account_is_empty(stack)
+        assert_account_is_empty(stack, but=foreign_vpc)
 
     def test_changes_nothing_when_there_is_nothing(self, stack: Stack) -> None:
         outcome = stack.play("destroy", "-e", "stack_purge=e2e")
@@ -289,8 +297,8 @@ class TestDestroy:
         assert_account_is_empty(stack)
 
 
-def assert_account_is_empty(stack: Stack) -> None:
-    """Ask AWS itself, without any code of the collection."""
+def assert_account_is_empty(stack: Stack, but: str = "") -> None:
+    """Ask AWS itself, without any code of the collection. ``but`` is a VPC that must have survived."""
     ec2 = stack.lab.client("ec2")
     running = [
         instance
@@ -300,7 +308,7 @@ def assert_account_is_empty(stack: Stack) -> None:
     ]
     assert running == []
     assert [gateway for gateway in ec2.describe_nat_gateways()["NatGateways"] if gateway["State"] != "deleted"] == []
-    assert ec2.describe_vpcs()["Vpcs"] == []
+    assert [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [but] * bool(but)
     assert ec2.describe_addresses()["Addresses"] == []
     assert ec2.describe_volumes()["Volumes"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []
