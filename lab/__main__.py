@@ -70,8 +70,8 @@ def up(settings: Settings, _: argparse.Namespace) -> int:
         return 0
     client = preflight.docker_client()
     daemon.stop(settings)
-    built = images.build(client, say)
-    removed = sweep(client, settings, image=built.services)
+    images.build(client, say)
+    removed = sweep(client, settings)
     if removed:
         say(f"removed {len(removed)} orphans of an earlier lab")
     faults = preflight.faults(settings, client)

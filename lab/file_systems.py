@@ -23,6 +23,7 @@ from lab.wanted import FileServer
 log = logging.getLogger(__name__)
 KIND_FILE_SERVER = "file-server"
 SERVE = f"nft -f {RULES_FILE} && exec ganesha.nfsd -F -L /dev/stdout -f /etc/ganesha/ganesha.conf"
+SERVICES_REPOSITORY = "trainyard-lab/services"
 IDENTITY_FILE = ".lab-fsid"  # lets a client prove which file system it reached
 
 
@@ -72,7 +73,7 @@ class FileServers:
         """The files of a deleted file system go."""
         for directory in self._settings.file_systems.glob("fs-*"):
             if directory.name not in file_systems:
-                remove_tree(self._client, directory, self._images.services)
+                remove_tree(self._client, directory)
                 log.info("data of %s removed", directory.name)
 
     def _directory(self, file_system: str) -> Path:
@@ -82,11 +83,11 @@ class FileServers:
         return directory
 
 
-def remove_tree(client: docker.DockerClient, directory: Path, image: str) -> None:
+def remove_tree(client: docker.DockerClient, directory: Path) -> None:
     """Remove a directory in which containers wrote as root; who is not root borrows a container for it."""
     try:
         shutil.rmtree(directory)
     except PermissionError:
-        client.containers.run(
-            image, ["rm", "-rf", f"/parent/{directory.name}"], volumes=[f"{directory.parent}:/parent:rw"], remove=True
-        )
+        image = client.images.list(SERVICES_REPOSITORY)[0]
+        command = ["rm", "-rf", f"/parent/{directory.name}"]
+        client.containers.run(image, command, volumes=[f"{directory.parent}:/parent:rw"], remove=True)

@@ -19,7 +19,7 @@ from lab.settings import LABEL_KIND, Settings
 SIDE_BY_SIDE = 8
 
 
-def sweep(client: docker.DockerClient, settings: Settings, purge: bool = False, image: str | None = None) -> list[str]:
+def sweep(client: docker.DockerClient, settings: Settings, purge: bool = False) -> list[str]:
     """Remove containers, networks, volumes and file system data; the answer names what went. `purge` also empties the registry."""
     containers = client.api.containers(all=True, filters=settings.label_filter)
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
@@ -29,7 +29,7 @@ def sweep(client: docker.DockerClient, settings: Settings, purge: bool = False, 
         if purge or volume.attrs["Labels"].get(LABEL_KIND) != KIND_DATA:
             removed.append(_gone(volume.name, volume.remove))
     for directory in settings.file_systems.glob("fs-*"):
-        remove_tree(client, directory, image or "")
+        remove_tree(client, directory)
         removed.append(directory.name)
     return [name for name in removed if name]
 

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.file_systems import remove_tree
 from lab.tests.running_lab import RunningLab, Stack, error_of, eventually
 
 
@@ -86,3 +89,15 @@ def test_legacy_tag_calls(lab: RunningLab, file_system: str) -> None:
 
 def test_a_file_system_with_a_mount_target_is_not_deleted(lab: RunningLab, file_system: str) -> None:
     assert error_of(lab.efs.delete_file_system, FileSystemId=file_system) == "FileSystemInUse"
+
+
+def test_data_that_root_wrote_goes_without_being_root(
+    lab: RunningLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError
+
+    (tmp_path / "fs-1" / "deep").mkdir(parents=True)
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    remove_tree(lab.docker, tmp_path / "fs-1")
+    assert not (tmp_path / "fs-1").exists()
