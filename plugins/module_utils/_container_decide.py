@@ -124,7 +124,7 @@ def volumes_of(params: t.Mapping[str, t.Any], directory: str) -> tuple[Volume, .
 
 def refuse_docker_socket(source: str) -> None:
     """Who holds the Docker socket is root on the node. A directory above the socket holds it too."""
-    path = posixpath.normpath(source)
+    path = posixpath.normpath("/" + source.lstrip("/"))
     if any(socket == path or socket.startswith(path.rstrip("/") + "/") for socket in DOCKER_SOCKETS):
         raise TrainingError(
             f'Cannot mount "{source}"',

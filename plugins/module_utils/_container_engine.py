@@ -21,6 +21,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_decide im
     ending_of,
     failure_message,
     faults_of_match,
+    refuse_docker_socket,
     seconds_between,
     steps_to_remove,
     steps_to_start,
@@ -170,6 +171,7 @@ def _prepare_directories(want: Spec) -> None:
     """Make the directories of the contract, and forget how an earlier container of this run ended."""
     os.makedirs(want.directory, mode=0o750, exist_ok=True)
     for volume in want.volumes:
+        refuse_docker_socket(os.path.realpath(volume.source))
         if os.path.exists(volume.source):
             continue
         if volume.target not in (INPUT, OUTPUT, MODEL, CHECKPOINTS):

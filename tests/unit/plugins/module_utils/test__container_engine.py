@@ -1,0 +1,248 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Frame, Spec, State, Step, TrainingError
+
+FINISHED = "2020-01-01T00:00:10Z"
+
+
+def params_in(directory: Path, **changes: t.Any) -> dict[str, t.Any]:
+    return {
+        "run_id": "a",
+        "state": "started",
+        "image": "image:1",
+        "command": None,
+        "entrypoint": None,
+        "environment": None,
+        "directory": str(directory / "a"),
+        "checkpoints_directory": None,
+        "hyperparameters_path": None,
+        "volumes": None,
+        "user": None,
+        "capabilities": ["sys_nice"],
+        "memory": "64m",
+        "shm_size": None,
+        "pids_limit": 10,
+        "ulimits": None,
+        "grace_seconds": 1,
+        "tail": 2,
+        "log_file": None,
+        **changes,
+    }
+
+
+def container_of(want: Spec, **state: t.Any) -> dict[str, t.Any]:
+    """What Docker tells about the container that we made."""
+    return {
+        "Id": "c0ffee",
+        "Name": "/" + want.container_name,
+        "Config": {
+            "Labels": engine._labels_of(want, "image@sha256:1"),
+            "Env": ["PATH=/bin", *(f"{name}={value}" for name, value in want.environment)],
+        },
+        "HostConfig": {"Memory": want.memory},
+        "State": {"Status": "running", "ExitCode": 0, "StartedAt": "2020-01-01T00:00:00Z", "FinishedAt": FINISHED, **state},
+    }
+
+
+class Node:
+    """Stands in for Docker: does what it is told and writes it down."""
+
+    def __init__(self, want: Spec, state: State | None, exits_with: int | None = None) -> None:
+        self.want, self.state, self.exits_with = want, state, exits_with
+        self.done: list[str] = []
+
+    def find(self, run_id: str) -> State | None:
+        return self.state if run_id == self.want.run_id else None
+
+    def all(self) -> list[State]:
+        return [self.state] if self.state else []
+
+    def do(self, step: Step, want: Spec, grace_seconds: int) -> None:
+        self.done.append(step.verb)
+        if step.verb == "start":
+            running = {"Status": "running"} if self.exits_with is None else {"Status": "exited", "ExitCode": self.exits_with}
+            self.state = engine._state_of(container_of(want, **running))
+        elif step.verb == "stop":
+            self.state = engine._state_of(container_of(want, Status="exited", ExitCode=143))
+        elif step.verb == "remove":
+            self.state = None
+
+
+@pytest.fixture(autouse=True)
+def log_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [Frame(1, "t", b"one\n"), Frame(1, "t", b"\x1b[31mtwo\n"), Frame(1, "t", b"1%\r2%\n")]
+    monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter(frames))
+
+
+def started(directory: Path, exits_with: int | None, **changes: t.Any) -> tuple[dict[str, t.Any], Node]:
+    params = params_in(directory, **changes)
+    want = spec_of(params)
+    node = Node(want, None, exits_with)
+    os.makedirs(want.directory + "/output")
+    return engine.act(node, params, want, check_mode=False), node
+
+
+def test_what_we_make_is_known_again(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path, environment={"KEY": "a=b"}, command=["x"], entrypoint=["y"]))
+    have = engine._state_of(container_of(want))
+    assert (have.image, have.command, have.entrypoint) == (want.image, want.command, want.entrypoint)
+    assert have.environment == want.environment
+    assert have.directory == want.directory
+
+
+def test_a_container_of_others_is_not_touched() -> None:
+    container = {"Id": "1", "Name": "/trainyard-run-a", "Config": {"Labels": {}}, "State": {}}
+    with pytest.raises(TrainingError, match="not made by us"):
+        engine._state_of(container)
+
+
+def test_container_can_do_little(tmp_path: Path) -> None:
+    options = engine._options_of(spec_of(params_in(tmp_path)), "image@sha256:1")
+    assert options["privileged"] is False
+    assert options["cap_drop"] == ["ALL"]
+    assert options["cap_add"] == ["SYS_NICE"]
+    assert options["security_opt"] == ["no-new-privileges"]
+    assert options["init"] is True
+    assert options["pids_limit"] == 10
+    assert options["mem_limit"] == options["memswap_limit"] == 64 * 1024**2
+    assert options["restart_policy"] == {"Name": "no"}
+    assert options["log_config"]["Type"] == "local"
+
+
+def test_started_and_going_on(tmp_path: Path) -> None:
+    result, node = started(tmp_path, exits_with=None)
+    assert node.done == ["create", "start"]
+    assert (result["changed"], result["attached"], result["exit_code"]) == (True, False, None)
+    assert result["diff"] == {"before": {"status": "absent"}, "after": {"status": "running", "image": "image:1"}}
+
+
+def test_ended_well(tmp_path: Path) -> None:
+    result, _ = started(tmp_path, exits_with=0)
+    assert (result["exit_code"], result["reason"], result["run_failed"]) == (0, "finished", False)
+    assert result["last_lines"] == ["two", "2%"]
+    assert result["log_lines"] == 3
+    assert result["duration_seconds"] == 10.0
+    assert Path(result["log_file"]).read_bytes() == b"one\n\x1b[31mtwo\n1%\r2%\n"
+
+
+def test_ended_badly(tmp_path: Path) -> None:
+    result, _ = started(tmp_path, exits_with=3)
+    assert result["run_failed"] is True
+    assert 'Run "a" failed with exit code 3' in result["msg"]
+    assert "\x1b" not in result["msg"]
+
+
+def test_a_second_time_nothing_is_started_and_the_result_is_the_same(tmp_path: Path) -> None:
+    first, node = started(tmp_path, exits_with=0)
+    params = params_in(tmp_path)
+    second = engine.act(node, params, spec_of(params), check_mode=False)
+    assert node.done == ["create", "start"]
+    assert second["changed"] is False
+    assert second["attached"] is True
+    same = set(first) - {"changed", "attached", "steps", "diff"}
+    assert {key: second[key] for key in same} == {key: first[key] for key in same}
+
+
+def test_check_mode_does_nothing_and_says_what_it_would(tmp_path: Path) -> None:
+    params = params_in(tmp_path)
+    node = Node(spec_of(params), None)
+    result = engine.act(node, params, spec_of(params), check_mode=True)
+    assert node.done == []
+    assert result["changed"] is True
+    assert result["diff"]["after"] == {"status": "running", "image": "image:1"}
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("wish", "verbs", "status"),
+    [pytest.param("stopped", ["stop"], "exited", id="stopped"), pytest.param("absent", ["stop", "remove"], "absent", id="absent")],
+)
+def test_stopped_and_absent(tmp_path: Path, wish: str, verbs: list[str], status: str) -> None:
+    params = params_in(tmp_path, state=wish)
+    want = spec_of(params)
+    os.makedirs(want.directory + "/output")
+    node = Node(want, engine._state_of(container_of(want)))
+    result = engine.act(node, params, want, check_mode=False)
+    assert node.done == verbs
+    assert (result["status"], result["changed"], result["run_failed"]) == (status, True, False)
+    again = engine.act(node, params, want, check_mode=False)
+    assert again["changed"] is False
+
+
+def test_own_words_count(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path))
+    os.makedirs(want.directory + "/output")
+    Path(want.directory, "output", "failure").write_bytes(b"\x1b[31mKeyError:\n 'x' \xff\n")
+    ending = engine.ending(engine._state_of(container_of(want, Status="exited", ExitCode=1)))
+    assert ending.reason == "KeyError: 'x' \ufffd"
+
+
+def test_own_words_are_not_read_through_a_link(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path))
+    os.makedirs(want.directory + "/output")
+    (tmp_path / "shadow").write_text("root:secret")
+    Path(want.directory, "output", "failure").symlink_to(tmp_path / "shadow")
+    ending = engine.ending(engine._state_of(container_of(want, Status="exited", ExitCode=1)))
+    assert ending.reason == "exit code 1"
+
+
+def test_own_words_are_not_awaited_from_a_pipe(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path))
+    os.makedirs(want.directory + "/output")
+    os.mkfifo(want.directory + "/output/failure")
+    assert engine.ending(engine._state_of(container_of(want, Status="exited", ExitCode=1))).reason == "exit code 1"
+
+
+@pytest.mark.parametrize(
+    ("written", "count", "last"),
+    [
+        pytest.param(b"", 0, (), id="empty"),
+        pytest.param(b"one\n", 1, ("one",), id="one"),
+        pytest.param(b"one\ntwo\nthree", 3, ("two", "three"), id="no newline at the end"),
+        pytest.param(b"one\n\n\n", 3, ("", ""), id="blank lines"),
+    ],
+)
+def test_read_output(tmp_path: Path, written: bytes, count: int, last: tuple[str, ...]) -> None:
+    (tmp_path / "log.txt").write_bytes(written)
+    assert engine.read_output(str(tmp_path / "log.txt"), tail=2) == engine.Output(count, last)
+
+
+def test_directories_of_a_run_are_its_own(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path))
+    os.umask(0o022)
+    os.makedirs(want.directory + "/output")
+    Path(want.directory, "stop-requested").touch()
+    Path(want.directory, "output", "failure").touch()
+    engine._prepare_directories(want)
+    assert Path(want.directory, "model").stat().st_mode & 0o777 == 0o777
+    assert Path(want.directory, "input").stat().st_mode & 0o777 == 0o755
+    assert not Path(want.directory, "stop-requested").exists()
+    assert not Path(want.directory, "output", "failure").exists()
+
+
+def test_a_missing_source_is_not_made_up(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path, volumes=[{"source": str(tmp_path / "data"), "target": "/data", "read_only": True}]))
+    with pytest.raises(TrainingError, match="does not exist on the node"):
+        engine._prepare_directories(want)
+
+
+def test_docker_socket_is_refused_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/run/docker.sock")
+    want = spec_of(params_in(tmp_path, volumes=[{"source": str(tmp_path / "link"), "target": "/x", "read_only": True}]))
+    with pytest.raises(TrainingError, match="Docker socket"):
+        engine._prepare_directories(want)
+
+
+def test_missing_sdk_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "DOCKER_IMPORT_ERROR", "ImportError")
+    with pytest.raises(TrainingError, match="Install python3-docker"):
+        engine.Engine()

@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import socketserver
+import struct
+import threading
+import time
+import typing as t
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from ansible_collections.trainyard.aws.plugins.module_utils import _container_log as log
+from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+
+
+def frame(second: int, text: bytes) -> bytes:
+    payload = f"2026-11-20T10:00:{second:02d}.000000000Z ".encode() + text
+    return struct.pack(">BxxxL", 1, len(payload)) + payload
+
+
+class Docker:
+    """As much of Docker's API as is asked: a log that comes piece by piece, and the container's state."""
+
+    def __init__(self, path: Path) -> None:
+        self.pieces: list[tuple[float, bytes]] = []  # seconds to wait, then bytes
+        self.stays_open = False
+        self.status = "exited"
+        self.asked: list[str] = []
+        docker = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                docker.asked.append(self.path)
+                if "/containers/trainyard-run-a/" not in self.path:
+                    self.send_error(404)
+                elif "/json" in self.path:
+                    self._send_state()
+                else:
+                    self._send_log()
+
+            def _send_state(self) -> None:
+                body = json.dumps({"State": {"Status": docker.status}}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def _send_log(self) -> None:
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for seconds, piece in docker.pieces:
+                    time.sleep(seconds)
+                    self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                if docker.stays_open:
+                    time.sleep(1)
+                self.wfile.write(b"0\r\n\r\n")
+
+            def log_message(self, *args: t.Any) -> None:
+                pass
+
+            def address_string(self) -> str:
+                return "unix"
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+            def handle_error(self, request: t.Any, client_address: t.Any) -> None:
+                pass  # the reader hangs up in the middle of a log; that is its way
+
+        self.server = Server(str(path), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Docker]:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/d.sock")
+    docker = Docker(tmp_path / "d.sock")
+    yield docker
+    docker.server.shutdown()
+    docker.server.server_close()
+
+
+def test_a_log_that_ended(docker: Docker) -> None:
+    docker.pieces = [(0, frame(1, b"one\n") + frame(2, b"two\n")[:9]), (0, frame(2, b"two\n")[9:])]
+    lines, cursor, ended = LogReader("a").read(log.START, 5)
+    assert [line.data for line in lines] == [b"one", b"two"]
+    assert ended is True
+    assert cursor.seen == 2
+    assert "since=0&" in docker.asked[0]
+
+
+def test_the_end_of_an_answer_is_not_the_end_of_the_run(docker: Docker) -> None:
+    docker.status = "running"
+    docker.pieces = [(0, frame(1, b"one\n"))]
+    assert LogReader("a").read(log.START, 5)[2] is False
+
+
+def test_lines_do_not_wait_for_others(docker: Docker) -> None:
+    docker.stays_open = True
+    docker.pieces = [(0, frame(1, b"one\n")), (0.02, frame(1, b"two\n"))]
+    started = time.monotonic()
+    lines, _, ended = LogReader("a").read(log.START, 5)
+    assert [line.data for line in lines] == [b"one", b"two"]
+    assert ended is False
+    assert time.monotonic() - started < 0.9
+
+
+def test_silence_ends_the_wait(docker: Docker) -> None:
+    docker.stays_open = True
+    started = time.monotonic()
+    assert LogReader("a").read(log.START, 0.1) == ([], log.START, False)
+    assert time.monotonic() - started < 0.9
+
+
+def test_a_full_batch_leaves_the_rest(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MAX_LINES", 2)
+    docker.pieces = [(0, b"".join(frame(number, b"line\n") for number in range(5)))]
+    reader = LogReader("a")
+    lines, cursor, ended = reader.read(log.START, 5)
+    assert (len(lines), ended) == (2, False)
+    assert cursor.seen == 2
+
+
+def test_what_was_seen_is_skipped(docker: Docker) -> None:
+    docker.pieces = [(0, frame(1, b"one\n") + frame(2, b"two\n"))]
+    cursor = log.parse_cursor("2026-11-20T10:00:01.000000000Z+1")
+    lines, _, _ = LogReader("a").read(cursor, 5)
+    assert [line.data for line in lines] == [b"two"]
+    assert "since=1795168801.000000000" in docker.asked[0]
+
+
+def test_tail_is_in_front_of_the_last_lines(docker: Docker) -> None:
+    docker.pieces = [(0, frame(3, b"three\n") + frame(4, b"four\n"))]
+    assert LogReader("a").tail(2).since == "2026-11-20T10:00:03.000000000Z"
+    assert "tail=2" in docker.asked[0]
+    assert LogReader("a").tail(0) == log.START
+
+
+def test_no_container(docker: Docker) -> None:
+    with pytest.raises(TrainingError, match='run "b": it has no container'):
+        LogReader("b").read(log.START, 1)
+
+
+def test_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    with pytest.raises(TrainingError, match="systemctl status docker"):
+        LogReader("a").read(log.START, 1)
