@@ -77,7 +77,7 @@ def _count_reboots() -> None:
 
 
 def _terminate_again_in_peace() -> None:
-    """AWS accepts a second TerminateInstances; moto looks for the interfaces it deleted the first time."""
+    """A second TerminateInstances changes nothing; moto frees the address once more, which may be another's by now."""
 
     @replaces(Instance, "terminate")
     def once(original: Any, self: Any) -> Any:

@@ -62,10 +62,15 @@ def test_the_same_client_token_launches_once(lab: RunningLab, stack: Stack) -> N
     stack.instances.remove(again)
 
 
-def test_terminate_again_is_no_error(lab: RunningLab, stack: Stack) -> None:
-    instance = stack.launch()[0]["InstanceId"]
-    stack.terminate(instance)
-    stack.terminate(instance)
+def test_terminate_again_takes_nothing_from_who_has_the_address_now(lab: RunningLab, stack: Stack) -> None:
+    first = stack.launch()[0]
+    stack.terminate(first["InstanceId"])
+    assert eventually(lambda: not existing(lab, interfaces_of(lab, first)))
+    heirs = {instance["PrivateIpAddress"]: instance for instance in stack.launch(count=3)}
+    assert first["PrivateIpAddress"] in heirs
+    stack.terminate(first["InstanceId"])
+    assert not eventually(lambda: not existing(lab, interfaces_of(lab, heirs[first["PrivateIpAddress"]])), seconds=3)
+    assert stack.launch()[0]["PrivateIpAddress"] not in heirs
 
 
 def test_a_reboot_restarts_the_box(lab: RunningLab, stack: Stack) -> None:
