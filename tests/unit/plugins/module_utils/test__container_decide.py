@@ -211,15 +211,40 @@ def test_steps_to_stop_and_remove(have: State | None, stop: list[str], remove: l
         pytest.param({}, "odd", False, "finished", False, id="good with a failure file"),
         pytest.param({"exit_code": 3}, "", False, "exit code 3", True, id="plain"),
         pytest.param({"exit_code": 1}, "KeyError: x", False, "KeyError: x", True, id="own words"),
-        pytest.param({"exit_code": 137, "memory": 2**26}, "", False, "out of memory: its memory limit is 64 MiB", True, id="limit"),
-        pytest.param({"exit_code": 137, "out_of_memory": True}, "", False, "out of memory: Docker says so", True, id="OOMKilled"),
+        pytest.param(
+            {"exit_code": 137, "memory": 2**26},
+            "",
+            False,
+            "out of memory: its memory limit is 64 MiB",
+            True,
+            id="limit",
+        ),
+        pytest.param(
+            {"exit_code": 137, "out_of_memory": True}, "", False, "out of memory: Docker says so", True, id="OOMKilled"
+        ),
         pytest.param({"exit_code": 137}, "", False, "SIGKILL. See dmesg", True, id="killed, nobody knows why"),
-        pytest.param({"exit_code": 1, "out_of_memory": True, "memory": 2**30}, "", False, "for memory (limit 1024 MiB)", True, id="child"),
+        pytest.param(
+            {"exit_code": 1, "out_of_memory": True, "memory": 2**30},
+            "",
+            False,
+            "for memory (limit 1024 MiB)",
+            True,
+            id="child",
+        ),
         pytest.param({"exit_code": 139}, "", False, "ended by signal SIGSEGV (exit code 139)", True, id="signal"),
-        pytest.param({"exit_code": 127}, "", False, "the command is not in the image (exit code 127)", True, id="no command"),
+        pytest.param(
+            {"exit_code": 127}, "", False, "the command is not in the image (exit code 127)", True, id="no command"
+        ),
         pytest.param({"exit_code": 255}, "", False, "exit code 255", True, id="no such signal"),
         pytest.param({"exit_code": 143}, "", True, "stopped on request (exit code 143)", False, id="stopped"),
-        pytest.param({"exit_code": 137, "memory": 2**26}, "", True, "stopped on request (exit code 137)", False, id="stopped hard"),
+        pytest.param(
+            {"exit_code": 137, "memory": 2**26},
+            "",
+            True,
+            "stopped on request (exit code 137)",
+            False,
+            id="stopped hard",
+        ),
         pytest.param({}, "", True, "finished", False, id="finished while being stopped"),
     ],
 )
@@ -259,8 +284,18 @@ def test_seconds_between(started: str, finished: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("ending", "lines", "message"),
     [
-        pytest.param(Ending(3, "exit code 3", False), ["bad luck"], 'Run "a" failed with exit code 3. Its last lines:\n  bad luck\n', id="plain"),
-        pytest.param(Ending(1, "KeyError: x.", False), [], 'Run "a" failed with exit code 1: KeyError: x. It wrote nothing.\n', id="silent"),
+        pytest.param(
+            Ending(3, "exit code 3", False),
+            ["bad luck"],
+            'Run "a" failed with exit code 3. Its last lines:\n  bad luck\n',
+            id="plain",
+        ),
+        pytest.param(
+            Ending(1, "KeyError: x.", False),
+            [],
+            'Run "a" failed with exit code 1: KeyError: x. It wrote nothing.\n',
+            id="silent",
+        ),
     ],
 )
 def test_failure_message(ending: Ending, lines: list[str], message: str) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Frame, Spec, State, Step, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    Frame,
+    Spec,
+    State,
+    Step,
+    TrainingError,
+)
 
 FINISHED = "2020-01-01T00:00:10Z"
 
@@ -49,7 +55,13 @@ def container_of(want: Spec, **state: t.Any) -> dict[str, t.Any]:
             "Env": ["PATH=/bin", *(f"{name}={value}" for name, value in want.environment)],
         },
         "HostConfig": {"Memory": want.memory},
-        "State": {"Status": "running", "ExitCode": 0, "StartedAt": "2020-01-01T00:00:00Z", "FinishedAt": FINISHED, **state},
+        "State": {
+            "Status": "running",
+            "ExitCode": 0,
+            "StartedAt": "2020-01-01T00:00:00Z",
+            "FinishedAt": FINISHED,
+            **state,
+        },
     }
 
 
@@ -69,7 +81,9 @@ class Node:
     def do(self, step: Step, want: Spec, grace_seconds: int) -> None:
         self.done.append(step.verb)
         if step.verb == "start":
-            running = {"Status": "running"} if self.exits_with is None else {"Status": "exited", "ExitCode": self.exits_with}
+            running = (
+                {"Status": "running"} if self.exits_with is None else {"Status": "exited", "ExitCode": self.exits_with}
+            )
             self.state = engine._state_of(container_of(want, **running))
         elif step.verb == "stop":
             self.state = engine._state_of(container_of(want, Status="exited", ExitCode=143))
@@ -164,7 +178,10 @@ def test_check_mode_does_nothing_and_says_what_it_would(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wish", "verbs", "status"),
-    [pytest.param("stopped", ["stop"], "exited", id="stopped"), pytest.param("absent", ["stop", "remove"], "absent", id="absent")],
+    [
+        pytest.param("stopped", ["stop"], "exited", id="stopped"),
+        pytest.param("absent", ["stop", "remove"], "absent", id="absent"),
+    ],
 )
 def test_stopped_and_absent(tmp_path: Path, wish: str, verbs: list[str], status: str) -> None:
     params = params_in(tmp_path, state=wish)
@@ -230,7 +247,9 @@ def test_directories_of_a_run_are_its_own(tmp_path: Path) -> None:
 
 
 def test_a_missing_source_is_not_made_up(tmp_path: Path) -> None:
-    want = spec_of(params_in(tmp_path, volumes=[{"source": str(tmp_path / "data"), "target": "/data", "read_only": True}]))
+    want = spec_of(
+        params_in(tmp_path, volumes=[{"source": str(tmp_path / "data"), "target": "/data", "read_only": True}])
+    )
     with pytest.raises(TrainingError, match="does not exist on the node"):
         engine._prepare_directories(want)
 

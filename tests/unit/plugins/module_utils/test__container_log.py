@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import itertools
 import struct
 import typing as t
 
@@ -91,7 +92,9 @@ def test_any_sequence_of_looks_shows_every_byte_once(data: t.Any, written: list[
 @given(data=st.data(), texts=st.lists(st.text("abc", max_size=40), max_size=12))
 def test_lines_of_one_stream_come_whole(data: t.Any, texts: list[str]) -> None:
     frames = [
-        frame for number, text in enumerate(texts) for frame in frames_like_docker(1, stamp(number), text.encode() + b"\n")
+        frame
+        for number, text in enumerate(texts)
+        for frame in frames_like_docker(1, stamp(number), text.encode() + b"\n")
     ]
     shown, cursor, there = [], log.START, 0
     while there < len(frames):
@@ -107,7 +110,7 @@ def test_frames_survive_any_split_of_the_stream(written: list[tuple[int, str]], 
     frames = [Frame(stream, stamp(number), text.encode()) for number, (stream, text) in enumerate(written)]
     wire = on_the_wire(frames)
     places = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
-    chunks = [wire[start:end] for start, end in zip(places, places[1:], strict=False)]
+    chunks = [wire[start:end] for start, end in itertools.pairwise(places)]
     assert list(log.frames_of(chunks)) == frames
 
 
@@ -119,7 +122,9 @@ def test_half_a_frame_is_left_out() -> None:
 @settings(max_examples=200, deadline=None)
 @given(texts=st.lists(st.binary(max_size=40).filter(lambda each: b"\n" not in each), max_size=12))
 def test_whole_log_is_what_was_written(texts: list[bytes]) -> None:
-    frames = [frame for number, text in enumerate(texts) for frame in frames_like_docker(1, stamp(number), text + b"\n")]
+    frames = [
+        frame for number, text in enumerate(texts) for frame in frames_like_docker(1, stamp(number), text + b"\n")
+    ]
     assert b"".join(log.whole_log(frames)) == b"".join(text + b"\n" for text in texts)
 
 

@@ -22,69 +22,63 @@ def frame(second: int, text: bytes) -> bytes:
     return struct.pack(">BxxxL", 1, len(payload)) + payload
 
 
-class Docker:
+class Docker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """As much of Docker's API as is asked: a log that comes piece by piece, and the container's state."""
 
+    daemon_threads = True
+
     def __init__(self, path: Path) -> None:
+        super().__init__(str(path), Handler)
         self.pieces: list[tuple[float, bytes]] = []  # seconds to wait, then bytes
         self.stays_open = False
         self.status = "exited"
         self.asked: list[str] = []
-        docker = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
+        """The reader hangs up in the middle of a log: that is its way."""
 
-            def do_GET(self) -> None:
-                docker.asked.append(self.path)
-                if "/containers/trainyard-run-a/" not in self.path:
-                    self.send_error(404)
-                elif "/json" in self.path:
-                    self._send_state()
-                else:
-                    self._send_log()
 
-            def _send_state(self) -> None:
-                body = json.dumps({"State": {"Status": docker.status}}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
 
-            def _send_log(self) -> None:
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                for seconds, piece in docker.pieces:
-                    time.sleep(seconds)
-                    self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-                if docker.stays_open:
-                    time.sleep(1)
-                self.wfile.write(b"0\r\n\r\n")
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if "/containers/trainyard-run-a/" not in self.path:
+            self.send_error(404)
+        elif "/json" in self.path:
+            self._send_state()
+        else:
+            self._send_log()
 
-            def log_message(self, *args: t.Any) -> None:
-                pass
+    def _send_state(self) -> None:
+        body = json.dumps({"State": {"Status": self.server.status}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-            def address_string(self) -> str:
-                return "unix"
+    def _send_log(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for seconds, piece in self.server.pieces:
+            time.sleep(seconds)
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        if self.server.stays_open:
+            time.sleep(1)
+        self.wfile.write(b"0\r\n\r\n")
 
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-            daemon_threads = True
-
-            def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-                pass  # the reader hangs up in the middle of a log; that is its way
-
-        self.server = Server(str(path), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+    def log_message(self, *args: t.Any) -> None:
+        """Nothing: its own way needs an address, which a Unix socket does not have."""
 
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Docker]:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/d.sock")
-    docker = Docker(tmp_path / "d.sock")
-    yield docker
-    docker.server.shutdown()
-    docker.server.server_close()
+    with Docker(tmp_path / "d.sock") as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 def test_a_log_that_ended(docker: Docker) -> None:

@@ -1,0 +1,213 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+from ansible_collections.trainyard.aws.plugins.action import training_container as plugin
+
+RUNNING = {
+    "container_id": "c0ffee",
+    "attached": False,
+    "exit_code": None,
+    "changed": True,
+    "steps": ["create"],
+    "diff": {},
+}
+LOST = AnsibleConnectionFailure("reset by peer")
+ENDED = {"exit_code": 0, "reason": "finished", "duration_seconds": 2.0, "changed": False, "steps": [], "attached": True}
+
+
+def lines(*texts: str, cursor: str = "c", ended: bool = False) -> dict[str, t.Any]:
+    return {"lines": list(texts), "cursor": cursor, "ended": ended}
+
+
+class Local(ConnectionBase):
+    """A connection that cannot be reset: Ansible would warn at every attempt."""
+
+    transport = "local"
+
+    def __init__(self) -> None:
+        self._shell = MagicMock()
+
+    _connect = exec_command = put_file = fetch_file = close = MagicMock()
+
+
+class Ssh(Local):
+    """A connection that can be reset, to a node that is still away."""
+
+    transport = "ssh"
+    resets = 0
+
+    def reset(self) -> None:
+        self.resets += 1
+        raise AnsibleConnectionFailure("still no route")
+
+
+class Task:
+    """The action plugin with a node that answers from a list; an answer that is an exception is raised."""
+
+    def __init__(self, args: dict[str, t.Any], answers: list[t.Any], hosts: int = 1, check_mode: bool = False) -> None:
+        self.asked: list[tuple[str, dict[str, t.Any]]] = []
+        self.connection = Ssh()
+        task = MagicMock(args=args, async_val=0, check_mode=check_mode, no_log=False)
+        self.action = plugin.ActionModule(task, self.connection, MagicMock(), MagicMock(), MagicMock())
+        self._answers = answers
+        self._hosts = hosts
+        self.action._execute_module = self._answer
+
+    def _answer(self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        self.asked.append((module_name.rpartition(".")[2], module_args))
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    def run(self) -> dict[str, t.Any]:
+        hosts = [f"node-{number}" for number in range(self._hosts)]
+        return self.action.run(task_vars={"inventory_hostname": "node-0", "ansible_play_hosts_all": hosts})
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    shown: list[str] = []
+    monkeypatch.setattr(plugin.display, "display", lambda text: shown.append(text))
+    monkeypatch.setattr(plugin.C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(plugin.time, "sleep", lambda seconds: None)
+    return shown
+
+
+def test_a_run_is_followed_to_its_end(screen: list[str], tmp_path: Path) -> None:
+    task = Task(
+        {"run_id": "a", "image": "i"}, [RUNNING, lines("one", "two"), lines("three", cursor="d", ended=True), ENDED]
+    )
+    result = task.run()
+    assert screen[1:3] == ["one\ntwo", "three"]
+    assert screen[3] == 'Run "a" ended after 2.0 s: finished'
+    assert [args.get("cursor") for _, args in task.asked] == [None, "", "c", None]
+    assert (result["exit_code"], result["changed"], result["attached"], result["steps"]) == (0, True, False, ["create"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_says_at_the_start_what_ctrl_c_does(screen: list[str]) -> None:
+    Task({"run_id": "a"}, [RUNNING, lines(ended=True), ENDED]).run()
+    assert "Ctrl-C ends the following, not the training" in screen[0]
+
+
+def test_only_a_run_that_was_there_begins_with_its_tail(screen: list[str]) -> None:
+    fresh = Task({"run_id": "a", "tail": 7}, [RUNNING, lines(cursor=""), lines(ended=True), ENDED])
+    fresh.run()
+    assert [args.get("tail") for name, args in fresh.asked if name == "training_container_logs"] == [0, 0]
+    back = Task({"run_id": "a", "tail": 7}, [{**RUNNING, "attached": True}, lines(cursor=""), lines(ended=True), ENDED])
+    back.run()
+    assert [args.get("tail") for name, args in back.asked if name == "training_container_logs"] == [7, 0]
+
+
+def test_a_run_that_ended_long_ago_is_not_asked_for_twice(screen: list[str]) -> None:
+    task = Task({"run_id": "a"}, [{**RUNNING, **ENDED}, lines("last", ended=True)])
+    assert task.run()["exit_code"] == 0
+    assert screen[0] == 'Run "a" has ended already; the last lines of its log:'
+    assert len(task.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "started", "check_mode"),
+    [
+        pytest.param({"follow": False}, RUNNING, False, id="follow false"),
+        pytest.param({"follow": "no"}, RUNNING, False, id="follow no"),
+        pytest.param({"state": "stopped"}, RUNNING, False, id="stopped"),
+        pytest.param({}, RUNNING, True, id="check mode"),
+        pytest.param({}, {"failed": True, "msg": "no image"}, False, id="not started"),
+        pytest.param({}, {"unreachable": True, "msg": "no route"}, False, id="not reached"),
+    ],
+)
+def test_not_followed(screen: list[str], args: dict[str, t.Any], started: dict[str, t.Any], check_mode: bool) -> None:
+    task = Task({"run_id": "a", **args}, [started], check_mode=check_mode)
+    assert task.run() == started
+    assert screen == []
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(LOST, id="connection failure"),
+        pytest.param({"unreachable": True, "msg": "no route"}, id="unreachable"),
+        pytest.param(
+            {"failed": True, "msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": "Killed", "rc": 137},
+            id="cut off",
+        ),
+    ],
+)
+def test_a_lost_connection_is_picked_up_where_it_was(screen: list[str], lost: t.Any) -> None:
+    task = Task({"run_id": "a"}, [RUNNING, lines("one"), lost, lost, lines("two", ended=True), lost, ENDED])
+    assert task.run()["exit_code"] == 0
+    assert [text for text in screen if text in ("one", "two")] == ["one", "two"]
+    assert len([text for text in screen if "lost; the training goes on" in text]) == 2
+    assert len([text for text in screen if "is back after" in text]) == 2
+    assert [args["cursor"] for name, args in task.asked if name == "training_container_logs"] == ["", "c", "c", "c"]
+
+
+def test_the_connection_is_reset_before_each_new_attempt(screen: list[str]) -> None:
+    task = Task({"run_id": "a"}, [RUNNING, LOST, LOST, lines(ended=True), ENDED])
+    task.run()
+    assert task.connection.resets == 2
+
+
+def test_a_connection_without_reset_is_left_alone(screen: list[str]) -> None:
+    task = Task({"run_id": "a"}, [RUNNING, LOST, lines(ended=True), ENDED])
+    task.action._connection = Local()
+    assert task.run()["exit_code"] == 0
+
+
+def test_patience_ends(screen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 100_000, 100))
+    monkeypatch.setattr(plugin.time, "monotonic", lambda: next(clock))
+    lost = [AnsibleConnectionFailure("\x1b[31mreset by peer")] * 20
+    result = Task({"run_id": "a", "patience_seconds": 600}, [RUNNING, *lost]).run()
+    assert result["failed"] is True
+    assert "did not answer for 600 s (reset by peer). Nobody stopped the training." in result["msg"]
+    assert result["container_id"] == "c0ffee"
+
+
+def test_a_log_that_is_gone_is_an_error(screen: list[str]) -> None:
+    result = Task({"run_id": "a"}, [RUNNING, {"failed": True, "msg": "it has no container"}]).run()
+    assert (result["failed"], result["msg"]) == (True, "it has no container")
+
+
+def test_nodes_are_named_where_there_are_several(screen: list[str]) -> None:
+    Task({"run_id": "a"}, [RUNNING, lines("one", "two", ended=True), ENDED], hosts=2).run()
+    assert screen[1] == "[node-0] one\n[node-0] two"
+
+
+def test_lines_cannot_steer_the_terminal(screen: list[str]) -> None:
+    Task({"run_id": "a"}, [RUNNING, lines("\x1b]0;owned\x07x", ended=True), {**ENDED, "reason": "\x1b[2Jgone"}]).run()
+    assert not [text for text in screen if "\x1b" in text or "\x07" in text]
+
+
+def test_values_of_the_environment_are_not_shown(screen: list[str]) -> None:
+    answer = {**RUNNING, "invocation": {"module_args": {"environment": {"KEY": "secret"}}}}
+    result = Task({"run_id": "a", "follow": False}, [answer]).run()
+    assert "secret" not in str(result)
+
+
+def test_what_goes_on_is_said_at_the_end(screen: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "_COMMAND", "ansible-playbook train.yml")
+
+    def killed(*args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+        plugin._say_what_goes_on()  # what the parent does when Ctrl-C has ended the worker in the middle
+        raise SystemExit
+
+    task = Task({"run_id": "a"}, [RUNNING])
+    monkeypatch.setattr(plugin.Following, "_show_log", killed)
+    with pytest.raises(SystemExit):
+        task.run()
+    assert screen[1:] == [
+        'The training of run "a" goes on, on node-0. To come back to its log, run the same command again: ansible-playbook train.yml'
+    ]
+    plugin._say_what_goes_on()
+    assert len(screen) == 2
