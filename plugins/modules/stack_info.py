@@ -101,7 +101,7 @@ resources:
       type: dict
       sample: {}
 ids:
-  description: The identifiers of RV(resources), in a list for each type that occurs.
+  description: The identifiers of those RV(resources) that carry the stack's own tag, in a list for each type that occurs.
   type: dict
   returned: success
   sample:
@@ -133,7 +133,8 @@ def main() -> None:
         module.fail_json_aws(error, msg=f'Cannot look for what belongs to stack "{stack}"')
     ids: dict[str, list[str]] = {}
     for resource in resources:
-        ids.setdefault(resource.type, []).append(resource.id)
+        if resource.tagged:
+            ids.setdefault(resource.type, []).append(resource.id)
     module.exit_json(
         changed=False,
         account_id=account,
