@@ -192,10 +192,9 @@ def describe(state: State) -> str:
 
 def ending_of(state: State, failure: str, stop_requested: bool) -> Ending:
     """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess."""
-    stopped = stop_requested and state.exit_code != 0
-    if failure and state.exit_code and not stopped:
+    if failure and state.exit_code and not stop_requested:
         return Ending(state.exit_code, failure, stopped=False)
-    return Ending(state.exit_code, _reason(state, stopped), stopped)
+    return Ending(state.exit_code, _reason(state, stop_requested), stop_requested)
 
 
 def _reason(state: State, stopped: bool) -> str:

@@ -279,10 +279,12 @@ def _own_words(path: str) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ""
-        text = file.read(_FAILURE_BYTES).decode("utf-8", "replace")
+        text = os.read(descriptor, _FAILURE_BYTES).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
     return " ".join(sanitise(line).strip() for line in text.splitlines() if line.strip())
 
 

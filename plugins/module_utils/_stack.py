@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 STACK_TAG = "trainyard:stack"
 COMPONENT_TAG = "trainyard:component"
 
-_STACK_NAME = re.compile(r"^[a-z][a-z0-9-]{0,19}$")
+_STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
 @dataclass(frozen=True)
@@ -156,16 +156,17 @@ EC2_KINDS: tuple[Kind, ...] = (
 )
 
 # What the tagging API calls the things listed above; anything else with our tag is reported as it stands.
+# Roles are the account's, not the region's: those of a stack of the same name in another region must not be reported.
 _DESCRIBED_ARNS = re.compile(
     r"^arn:[^:]+:(?:ec2:[^:]*:[^:]*:(?:instance|natgateway|elastic-ip|volume|network-interface|security-group|subnet|"
-    r"route-table|internet-gateway|vpc|key-pair)/|elasticfilesystem:[^:]*:[^:]*:file-system/|s3:::|"
+    r"route-table|internet-gateway|vpc|key-pair)/|elasticfilesystem:[^:]*:[^:]*:file-system/|"
     r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
 )
 
 
 def name_fault(stack: str) -> str:
     """Why ``stack`` cannot be a stack name, or an empty text when it can."""
-    if _STACK_NAME.match(stack):
+    if _STACK_NAME.fullmatch(stack):
         return ""
     return f'"{stack}" must start with a letter and hold at most 20 lower-case letters, digits and hyphens.'
 
@@ -180,9 +181,9 @@ def tags_as_dict(tags: t.Iterable[dict[str, str]] | None) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags or ()}
 
 
-def is_described(arn: str) -> bool:
-    """True if our direct describes already answer for this ARN, so that the tagging API adds nothing."""
-    return bool(_DESCRIBED_ARNS.match(arn))
+def is_described(arn: str, bucket: str) -> bool:
+    """True if our direct describes, of one bucket among others, already answer for this ARN."""
+    return arn.endswith(f":s3:::{bucket}") or bool(_DESCRIBED_ARNS.match(arn))
 
 
 def sorted_resources(resources: t.Iterable[Resource]) -> list[Resource]:

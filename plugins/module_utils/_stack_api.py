@@ -43,7 +43,7 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
         lambda: _file_systems(efs, stack),
         lambda: _bucket(s3, stack, names.bucket),
         lambda: _node_role(iam, stack, names.node_role),
-        lambda: _anything_else(tagging, stack),
+        lambda: _anything_else(tagging, stack, names.bucket),
     ]
     filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
     questions += [lambda kind=kind: _ec2(ec2, kind, filters, stack) for kind in EC2_KINDS]
@@ -169,12 +169,12 @@ def _node_role(client: Client, stack: str, name: str) -> list[Resource]:
     return found
 
 
-def _anything_else(client: Client, stack: str) -> list[Resource]:
+def _anything_else(client: Client, stack: str, bucket: str) -> list[Resource]:
     """What carries our tag and no direct describe of ours covers: nothing of ours should be here."""
     found = []
     for page in _pages(client, "get_resources", TagFilters=[{"Key": STACK_TAG, "Values": [stack]}]):
         for item in page["ResourceTagMappingList"]:
-            if not is_described(item["ResourceARN"]):
+            if not is_described(item["ResourceARN"], bucket):
                 tags = tags_as_dict(item["Tags"])
                 found.append(
                     Resource("other", item["ResourceARN"], "unknown", tags.get("Name", ""), tags.get(COMPONENT_TAG, ""))

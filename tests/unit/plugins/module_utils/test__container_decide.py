@@ -236,6 +236,9 @@ def test_steps_to_stop_and_remove(have: State | None, stop: list[str], remove: l
             {"exit_code": 127}, "", False, "the command is not in the image (exit code 127)", True, id="no command"
         ),
         pytest.param({"exit_code": 255}, "", False, "exit code 255", True, id="no such signal"),
+        pytest.param(
+            {"exit_code": 1}, "KeyError: x", True, "stopped on request (exit code 1)", False, id="stopped, own words"
+        ),
         pytest.param({"exit_code": 143}, "", True, "stopped on request (exit code 143)", False, id="stopped"),
         pytest.param(
             {"exit_code": 137, "memory": 2**26},

@@ -212,10 +212,11 @@ def test_own_words_are_not_read_through_a_link(tmp_path: Path) -> None:
     assert ending.reason == "exit code 1"
 
 
-def test_own_words_are_not_awaited_from_a_pipe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_own_words_are_read_from_a_file_only(tmp_path: Path, make: t.Callable[[str], None]) -> None:
     want = spec_of(params_in(tmp_path))
     os.makedirs(want.directory + "/output")
-    os.mkfifo(want.directory + "/output/failure")
+    make(want.directory + "/output/failure")
     assert engine.ending(engine._state_of(container_of(want, Status="exited", ExitCode=1))).reason == "exit code 1"
 
 

@@ -186,10 +186,13 @@ def test_hyperparameters_of_a_variable_have_a_pointer() -> None:
         pytest.param({"$ref": "http://192.0.2.1/schema"}, 's.json refers to "http://192.0.2.1/schema"', id="elsewhere"),
     ],
 )
-def test_schemas_that_cannot_be_used(schema: dict[str, t.Any], what: str) -> None:
+def test_schemas_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, schema: dict[str, t.Any], what: str) -> None:
+    fetched: list[t.Any] = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: fetched.append(args))
     source = inputs.Source("v", "", {}, None)
     (fault,) = inputs.schema_faults(source, "training_run_hyperparameters_schema", "s.json", schema)
     assert str(fault).startswith(f"training_run_hyperparameters_schema: {what}")
+    assert fetched == []
 
 
 def test_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
