@@ -90,6 +90,15 @@ class TestWrongInput:
 
 
 class TestProvision:
+    def test_check_mode_shows_what_would_be_made_and_writes_nothing(self, stack: Stack) -> None:
+        before = len(stack.lab.calls())
+        outcome = stack.play("provision", "--check", "--diff")
+        assert outcome.status == 0, outcome.text
+        assert outcome.changed > 0
+        assert "would make aws_network/nat_gateway" in outcome.text
+        assert writes(stack.lab.calls(before)) == []
+        assert not stack.ssh_config.exists()
+
     def test_makes_the_stack(self, stack: Stack) -> None:
         before = len(stack.lab.calls())
         outcome = stack.play("provision")
