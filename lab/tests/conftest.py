@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +14,6 @@ import pytest
 from docker.errors import DockerException
 
 from lab.tests.running_lab import RunningLab, Stack, free_port, running_lab
-
-# Ranges of the tests; a demo lab uses others. Each worker of pytest-xdist has its own.
-_networks = (
-    f"10.{100 + number}.0.0/16"
-    for number in itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 20)
-)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +35,6 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(lab: RunningLab, key_file: Path) -> Iterator[Stack]:
-    made = Stack(lab, next(_networks), key_file)
+    made = Stack(lab, key_file)
     yield made
     made.remove()

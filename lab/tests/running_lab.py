@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-import os
+import random
+import socket
 import subprocess
 import sys
 import time
@@ -131,19 +132,31 @@ def eventually(check: Callable[[], Any], seconds: float = 15) -> Any:
         time.sleep(0.1)
 
 
+def new_vpc(lab: RunningLab, pattern: str) -> tuple[str, str]:
+    """A VPC on a range nobody on this machine has now: other labs may run their tests at the same time."""
+    for number in random.sample(range(78, 250), 172):
+        cidr = pattern.format(number)
+        try:
+            return str(lab.ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]), cidr
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidVpc.Range":
+                raise
+    raise AssertionError(f"no range {pattern} is free on this machine")
+
+
 @dataclass
 class Stack:
     """A small network with a public and a private subnet, made by boto3; removes what it made in AWS's order."""
 
     lab: RunningLab
-    cidr: str
     key_file: Path
+    cidr: str = ""
     instances: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ec2 = self.lab.ec2
+        self.vpc, self.cidr = new_vpc(self.lab, "10.{}.0.0/16")
         base = self.cidr.rsplit(".", 2)[0]
-        self.vpc = ec2.create_vpc(CidrBlock=self.cidr)["Vpc"]["VpcId"]
         self.public = ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"{base}.0.0/24", AvailabilityZone="us-east-1a")[
             "Subnet"
         ]["SubnetId"]
@@ -265,5 +278,9 @@ class Stack:
 
 
 def free_port() -> int:
-    """Different for each process that runs tests at the same time."""
-    return 4800 + os.getpid() % 400
+    """A port nobody has now; outside the range from which the kernel gives ports to others."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port

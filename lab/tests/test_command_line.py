@@ -41,13 +41,13 @@ def test_status_tells_what_runs(lab: RunningLab) -> None:
 
 
 def test_status_of_no_lab_is_a_failure(tmp_path: Path) -> None:
-    said = command(Settings(tmp_path, free_port() + 1), "status")
+    said = command(Settings(tmp_path, free_port()), "status")
     assert said.returncode == 1
     assert "not up" in said.stdout
 
 
 def test_down_of_no_lab_is_fine(tmp_path: Path) -> None:
-    said = command(Settings(tmp_path, free_port() + 1), "down")
+    said = command(Settings(tmp_path, free_port()), "down")
     assert said.returncode == 0
     assert "was not up" in said.stdout
 
@@ -64,19 +64,19 @@ def test_two_labs_live_side_by_side_and_only_the_range_of_a_vpc_is_shared(
     lab: RunningLab, stack: Stack, tmp_path: Path, key_file: Path
 ) -> None:
     node = stack.launch()[0]["InstanceId"]
-    with running_lab(tmp_path, free_port() + 1) as other:
+    with running_lab(tmp_path, free_port()) as other:
         assert other.page("/_lab/status")["public_range"] != lab.page("/_lab/status")["public_range"]
         assert not other.ec2.describe_vpcs()["Vpcs"]
         assert error_of(other.ec2.create_vpc, CidrBlock=stack.cidr) == "InvalidVpc.Range"
-        second = Stack(other, "10.80.0.0/16", key_file)
+        second = Stack(other, key_file)
         second.launch()
     assert not leftovers(other)
     assert lab.box(node).status == "running"
 
 
 def test_after_a_crash_down_removes_everything_and_purge_the_pushed_images_too(tmp_path: Path, key_file: Path) -> None:
-    with running_lab(tmp_path, free_port() + 2) as crashed:
-        stack = Stack(crashed, "10.81.0.0/16", key_file)
+    with running_lab(tmp_path, free_port()) as crashed:
+        stack = Stack(crashed, key_file)
         node = stack.launch()[0]["InstanceId"]
         file_system = crashed.efs.create_file_system(CreationToken="crash")["FileSystemId"]
         crashed.efs.create_mount_target(FileSystemId=file_system, SubnetId=stack.private)
@@ -94,8 +94,8 @@ def test_after_a_crash_down_removes_everything_and_purge_the_pushed_images_too(t
 
 
 def test_up_removes_the_orphans_of_a_crash(tmp_path: Path, key_file: Path) -> None:
-    with running_lab(tmp_path, free_port() + 3) as crashed:
-        node = Stack(crashed, "10.82.0.0/16", key_file).launch()[0]["InstanceId"]
+    with running_lab(tmp_path, free_port()) as crashed:
+        node = Stack(crashed, key_file).launch()[0]["InstanceId"]
         pid = crashed.page("/_lab/status")["pid"]
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{pid}").exists())

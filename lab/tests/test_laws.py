@@ -5,22 +5,21 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from lab.tests.running_lab import RunningLab, error_of, eventually
+from lab.tests.running_lab import RunningLab, error_of, eventually, new_vpc
 
-ranges = (f"10.{90 + number // 250}.{number % 250}.0/24" for number in itertools.count())
+SMALL = "10.{}.250.0/24"
 
 
 @pytest.fixture
 def vpc(lab: RunningLab) -> Iterator[str]:
     """A VPC that the test leaves empty."""
-    made = str(lab.ec2.create_vpc(CidrBlock=next(ranges))["Vpc"]["VpcId"])
+    made, _ = new_vpc(lab, SMALL)
     yield made
     lab.ec2.delete_vpc(VpcId=made)
 
@@ -334,7 +333,7 @@ def test_gaudi_is_accepted_by_name(lab: RunningLab, subnet: str) -> None:
 
 
 def test_a_security_group_of_another_network_is_refused(lab: RunningLab, subnet: str) -> None:
-    other = lab.ec2.create_vpc(CidrBlock=next(ranges))["Vpc"]["VpcId"]
+    other, _ = new_vpc(lab, SMALL)
     group = lab.ec2.create_security_group(GroupName="far", Description="far", VpcId=other)["GroupId"]
     with pytest.raises(lab.ec2.exceptions.ClientError, match="InvalidParameter"):
         launch(lab, subnet, SecurityGroupIds=[group])
