@@ -14,7 +14,7 @@ from pathlib import Path
 from lab import daemon, images, preflight
 from lab.errors import LabError
 from lab.settings import DEFAULT_PORT, DEFAULT_STATE, Settings
-from lab.sweep import sweep
+from lab.sweep import Swept, sweep
 
 DESCRIPTION = "An AWS account on this machine: moto answers the API, instances are containers you can SSH into."
 
@@ -71,9 +71,10 @@ def up(settings: Settings, _: argparse.Namespace) -> int:
     client = preflight.docker_client()
     daemon.stop(settings)
     images.build(client, say)
-    removed = sweep(client, settings)
-    if removed:
-        say(f"removed {len(removed)} orphans of an earlier lab")
+    swept = sweep(client, settings)
+    if swept.removed:
+        say(f"removed {len(swept.removed)} orphans of an earlier lab")
+    warn_of_what_is_left(swept)
     faults = preflight.faults(settings, client)
     for fault in faults:
         print(f"lab: {fault.what} Fix: {fault.fix}", file=sys.stderr)
@@ -89,10 +90,19 @@ def down(settings: Settings, arguments: argparse.Namespace) -> int:
     say = stages()
     stopped = daemon.stop(settings)
     client = preflight.docker_client()
-    removed = sweep(client, settings, purge=arguments.purge)
+    swept = sweep(client, settings, purge=arguments.purge)
     settings.env_file.unlink(missing_ok=True)
-    say(f"stopped, {len(removed)} things removed" if stopped or removed else "was not up")
-    return 0
+    say(f"stopped, {len(swept.removed)} things removed" if stopped or swept.removed else "was not up")
+    warn_of_what_is_left(swept)
+    return 1 if swept.left else 0
+
+
+def warn_of_what_is_left(swept: Swept) -> None:
+    for name, problem in swept.left.items():
+        print(
+            f"lab: {name} cannot be removed: {problem}. Fix: restart the Docker engine, then: python -m lab down",
+            file=sys.stderr,
+        )
 
 
 def status(settings: Settings, _: argparse.Namespace) -> int:

@@ -78,6 +78,10 @@ class Reconciler:
             self._pass()
             self._served = covered
 
+    def finish(self, patience: float) -> None:
+        """Wait for the pass under way and let no other begin: a box removed while it starts leaves Docker in disorder."""
+        self._lock.acquire(timeout=patience)
+
     def is_down(self, instance: str) -> bool:
         """Whether the box is there but not running, asked while nothing is being changed. Docker reports an end a moment before its list shows it."""
         deadline = time.monotonic() + SECONDS_UNTIL_LISTED

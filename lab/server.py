@@ -40,6 +40,7 @@ FOLLOWED_SERVICES = ("ec2", "efs", "autoscaling", "cloudformation")  # calls to 
 ACCESS_KEY = "AKIALABLABLABLABLAB0"
 # Long and odd: whoever hides secrets in output (Ansible does) hides this text wherever it occurs.
 SECRET_KEY = "0pensN0thing/0pensN0thing/0pensN0thing/0"
+SECONDS_TO_FINISH = 12.0  # less than `down` waits before it kills
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -113,6 +114,9 @@ class Lab:
         if self._reconciler.is_down(instance):
             self._account.instance_shut_down(instance)
             self._follow()
+
+    def finish(self) -> None:
+        self._reconciler.finish(SECONDS_TO_FINISH)
 
     # What callers see.
 
@@ -250,3 +254,4 @@ def serve(settings: Settings, client: docker.DockerClient, images: Images) -> No
     lab.open_door("127.0.0.1", lab.from_controller)
     stop.wait()
     log.info("stopping")
+    lab.finish()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,17 @@ def test_each_verb_explains_itself(tmp_path: Path, verb: str) -> None:
     said = command(Settings(tmp_path, free_port()), verb, "--help")
     assert said.returncode == 0
     assert "--state" in said.stdout
+
+
+def test_down_waits_for_a_box_that_is_being_started(tmp_path: Path, key_file: Path) -> None:
+    """Docker loses count of a network's members when a container is removed while it starts."""
+    with running_lab(tmp_path, free_port()) as busy:
+        stack = Stack(busy, key_file)
+        stack.launch()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            launching = pool.submit(stack.launch, count=4)
+            time.sleep(0.3)
+            said = command(busy.settings, "down", "--purge")
+            launching.exception()
+        assert said.returncode == 0, said.stderr
+        assert not leftovers(busy)

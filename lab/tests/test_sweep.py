@@ -12,7 +12,7 @@ import requests
 from docker.errors import APIError, NotFound
 
 from lab import sweep
-from lab.errors import LabError
+from lab.sweep import Swept, remove_all
 
 
 def answer(status: int) -> APIError:
@@ -33,11 +33,15 @@ def failing(times: int, error: Exception) -> Callable[[], None]:
 
 @pytest.mark.parametrize("status", [403, 409])
 def test_a_busy_thing_is_tried_again(status: int) -> None:
-    assert sweep._remove_all({"network": failing(2, answer(status))}) == ["network"]
+    swept = Swept()
+    remove_all({"network": failing(2, answer(status))}, swept)
+    assert swept == Swept(["network"], {})
 
 
 def test_what_is_gone_already_is_fine() -> None:
-    assert sweep._remove_all({"container": failing(1, NotFound("gone"))}) == ["container"]
+    swept = Swept()
+    remove_all({"container": failing(1, NotFound("gone"))}, swept)
+    assert swept == Swept(["container"], {})
 
 
 def test_what_cannot_go_is_named_and_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +52,7 @@ def test_what_cannot_go_is_named_and_stops_nobody(monkeypatch: pytest.MonkeyPatc
         "busy": failing(99, answer(403)),
         "fine": lambda: done.append("fine"),
     }
-    with pytest.raises(LabError, match=r"2 things.*broken: status 500; busy: status 403"):
-        sweep._remove_all(removals)
+    swept = Swept()
+    remove_all(removals, swept)
+    assert swept == Swept(["fine"], {"broken": "status 500", "busy": "status 403"})
     assert done == ["fine"]
