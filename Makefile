@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 KEEP ?=
 python := .venv/bin/python
 
-.PHONY: help setup demo lab lab-down test test-fast lint format requirements clean
+.PHONY: help setup demo lab lab-down test test-fast lint bench format requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test-fast: setup ## Unit tests, contracts and lint of the changed files: under a
 
 lint: setup ## Lint everything
 	@tools/test lint
+
+bench: setup ## Measure how long the verbs take in the lab and how late a log line is
+	@$(python) tests/benchmarks/bench.py
 
 format: setup ## Let ruff put the Python files in order
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
+import docker
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -45,6 +46,12 @@ class Lab:
 
     environment: dict[str, str]
     state: Path
+
+    @classmethod
+    def of(cls, state: Path) -> Lab:
+        """The lab that runs in a directory, known by the file that a user sources."""
+        lines = (line.removeprefix("export ") for line in (state / "env").read_text().splitlines())
+        return cls(dict(line.split("=", 1) for line in lines if "=" in line), state)
 
     def calls(self, since: int = 0) -> list[dict]:
         with urllib.request.urlopen(f"{self.environment['AWS_ENDPOINT_URL']}/_lab/calls?since={since}") as answer:
@@ -148,6 +155,25 @@ def lab_command(state: Path, verb: str) -> None:
         cwd=ROOT,
         check=True,
     )
+
+
+def push_shell_image(client: docker.DockerClient, lab: Lab) -> str:
+    """The smallest training image: a Debian with a shell, in the account's registry."""
+    base = next(tag for image in client.images.list("trainyard-lab/base") for tag in image.tags)
+    repository = f"{lab.environment['LAB_REGISTRY_PUSH']}/e2e/shell"
+    client.images.get(base).tag(repository, "1")
+    for line in client.images.push(repository, "1", stream=True, decode=True):
+        assert "error" not in line, line
+    client.images.remove(f"{repository}:1")
+    return "123456789012.dkr.ecr.us-east-1.amazonaws.com/e2e/shell:1"
+
+
+def stack_environment(lab: Lab, home: Path) -> dict[str, str]:
+    """What a user's shell would hold, and nothing of the developer's own AWS or Ansible settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))}
+    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    own |= {"HOME": str(home), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return own | lab.environment | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
 
 
 def copy_inventory(name: str, directory: Path, second_octets: str) -> Path:
