@@ -46,16 +46,13 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
         lambda: _anything_else(tagging, stack, names.bucket),
     ]
     filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
-    questions += [lambda kind=kind: _ec2(ec2, kind, filters, stack) for kind in EC2_KINDS]
+    questions += [lambda kind=kind: _tagged(_ec2(ec2, kind, filters, stack)) for kind in EC2_KINDS]
     found = _ask_all(questions)
     vpcs = [resource.id for resource in found if resource.type == "vpc"]
     if vpcs:
         inside = [kind for kind in EC2_KINDS if kind.vpc_filter]
         found += _ask_all(
-            [
-                lambda kind=kind: _ec2(ec2, kind, [{"Name": kind.vpc_filter, "Values": vpcs}], stack)
-                for kind in inside
-            ]
+            [lambda kind=kind: _ec2(ec2, kind, [{"Name": kind.vpc_filter, "Values": vpcs}], stack) for kind in inside]
         )
     return sorted_resources(found)
 
@@ -63,6 +60,11 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
 def _ask_all(questions: list[t.Callable[[], list[Resource]]]) -> list[Resource]:
     with ThreadPoolExecutor(max_workers=8) as pool:
         return [resource for answer in pool.map(lambda ask: ask(), questions) for resource in answer]
+
+
+def _tagged(resources: list[Resource]) -> list[Resource]:
+    """What a filter by tag may mean: an answer beyond it is somebody else's."""
+    return [resource for resource in resources if resource.tagged]
 
 
 def _pages(client: Client, operation: str, **arguments: t.Any) -> t.Iterator[dict[str, t.Any]]:
@@ -73,7 +75,7 @@ def _pages(client: Client, operation: str, **arguments: t.Any) -> t.Iterator[dic
 
 def _ec2(client: Client, kind: Kind, filters: list[dict[str, t.Any]], stack: str) -> list[Resource]:
     found = []
-    for page in _pages(client, kind.operation, **{kind.filter_argument: filters}):
+    for page in _pages(client, kind.operation, Filters=filters):
         for item in jmespath.search(kind.items, page) or ():
             resource = _ec2_resource(kind, item, stack)
             if resource.state not in kind.gone and (resource.tagged or not _is_left_alone(kind, item)):
@@ -107,9 +109,7 @@ def _file_systems(client: Client, stack: str) -> list[Resource]:
                 continue
             identifier = item["FileSystemId"]
             name = item.get("Name", "")
-            found.append(
-                Resource("file_system", identifier, item["LifeCycleState"], name, tags.get(COMPONENT_TAG, ""))
-            )
+            found.append(Resource("file_system", identifier, item["LifeCycleState"], name, tags.get(COMPONENT_TAG, "")))
             found += _mount_targets(client, identifier, name)
     return found
 
@@ -162,9 +162,7 @@ def _node_role(client: Client, stack: str, name: str) -> list[Resource]:
             found += _nothing_if_missing(error)
             continue
         found.append(
-            Resource(
-                kind, name, name=name, component=tags.get(COMPONENT_TAG, ""), tagged=tags.get(STACK_TAG) == stack
-            )
+            Resource(kind, name, name=name, component=tags.get(COMPONENT_TAG, ""), tagged=tags.get(STACK_TAG) == stack)
         )
     return found
 
