@@ -67,7 +67,6 @@ class Kind:
     id: str
     state: str = ""
     gone: tuple[str, ...] = ()
-    filter_argument: str = "Filters"
     vpc_filter: str = ""
     skip: str = ""
     keep: dict[str, str] = field(default_factory=dict)
@@ -97,7 +96,6 @@ EC2_KINDS: tuple[Kind, ...] = (
         "NatGatewayId",
         "State",
         gone=("deleted",),
-        filter_argument="Filter",
         vpc_filter="vpc-id",
     ),
     Kind(

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The trainyard developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of several plugins share: an AWS account in this process, and a way to run a module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import botocore.client
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+REGION = "us-east-1"
+RunModule = Callable[..., dict[str, Any]]
+
+
+class Account:
+    """An empty account, and the names of the calls that have reached it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=REGION)
+
+    @property
+    def writing_calls(self) -> list[str]:
+        return [call for call in self.calls if not call.startswith(("Describe", "Get", "Head", "List"))]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    from moto import mock_aws  # reads the environment when it is imported
+
+    seen = Account()
+    send = botocore.client.BaseClient._make_api_call
+
+    def noted(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        seen.calls.append(operation)
+        return send(client, operation, arguments)
+
+    with mock_aws():
+        monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", noted)
+        yield seen
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> RunModule:
+    """Runs ``main()`` of a module with some arguments and returns what it answers."""
+
+    def run(module: ModuleType, /, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        settings = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_remote_tmp": str(tmp_path)}
+        capsys.readouterr()
+        with patch_module_args({"region": REGION, **arguments, **settings}), pytest.raises(SystemExit) as ended:
+            module.main()
+        answer = json.loads(capsys.readouterr().out)
+        assert bool(ended.value.code) == answer.get("failed", False)
+        return answer
+
+    return run
