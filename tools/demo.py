@@ -92,7 +92,9 @@ def show(demo: Demo, times: dict[str, float]) -> int:
             with Step("destroy", "remove everything and prove it", times):
                 demo.playbook("destroy", "-e", f"stack_purge={demo.stack}")
     except StepFailed as failure:
-        print(f"\n{failure}\nThe stack is as the step left it. Mend the cause and run make demo again, or remove it all:")
+        print(
+            f"\n{failure}\nThe stack is as the step left it. Mend the cause and run make demo again, or remove it all:"
+        )
         print(f"  source {demo.environment} && {demo.command_line('destroy')} -e stack_purge={demo.stack}")
         return 1
     finally:

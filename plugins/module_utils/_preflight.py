@@ -155,7 +155,9 @@ def image_faults(images: t.Sequence[Image], architectures: t.Collection[str]) ->
             faults.append(Fault("machine image", f'"{image.reference}" does not exist here.', fix))
         elif architectures and image.architecture not in architectures:
             what = f'"{image.reference}" is built for {image.architecture}, the instance types run '
-            faults.append(Fault("machine image", what + f"{', '.join(sorted(architectures))}.", "Choose another image."))
+            faults.append(
+                Fault("machine image", what + f"{', '.join(sorted(architectures))}.", "Choose another image.")
+            )
     return faults
 
 

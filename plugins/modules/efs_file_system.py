@@ -117,7 +117,6 @@ steps:
 import time
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils import _file_system_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system import (
     FileSystem,
@@ -163,7 +162,7 @@ def converge(module: AnsibleAWSModule) -> dict:
     steps = steps_to(want, have)
     for step in () if module.check_mode else steps:
         api.take(client, step, want, have, deadline)
-        have = have if have else api.settled(client, name, stack, deadline)
+        have = have or api.settled(client, name, stack, deadline)
     after = before if module.check_mode else api.settled(client, name, stack, deadline)
     shown = want if module.check_mode and steps else after
     return {
@@ -178,7 +177,9 @@ def main() -> None:
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     name = module.params["name"]
     if STACK_TAG not in module.params["tags"]:
-        module.fail_json(msg=f'The tags of file system "{name}" lack "{STACK_TAG}", by which it is found again. Add it.')
+        module.fail_json(
+            msg=f'The tags of file system "{name}" lack "{STACK_TAG}", by which it is found again. Add it.'
+        )
     try:
         result = converge(module)
     except api.NotSettled as error:

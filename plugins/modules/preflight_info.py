@@ -128,7 +128,6 @@ image_ids:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight as decide
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_api as api
 

@@ -109,7 +109,6 @@ ids:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import name_fault, names_of
 from ansible_collections.trainyard.aws.plugins.module_utils._stack_api import resources_of
 

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import docker
@@ -90,12 +90,16 @@ def delays(stack: Stack, run_id: str) -> list[float]:
 
 
 def print_table(figures: dict[str, list[float]], rounds: int) -> None:
-    cores, today = os.cpu_count(), datetime.now(timezone.utc).date()
-    print(f"\n{platform.machine()}, {cores} cores, Python {platform.python_version()}, {today}, {rounds} rounds; seconds")
+    cores, today = os.cpu_count(), datetime.now(UTC).date()
+    print(
+        f"\n{platform.machine()}, {cores} cores, Python {platform.python_version()}, {today}, {rounds} rounds; seconds"
+    )
     print(f"{'':<28}{'minimum':>9}{'median':>9}{'maximum':>9}")
     for name, values in figures.items():
         print(f"{name:<28}{min(values):>9.2f}{statistics.median(values):>9.2f}{max(values):>9.2f}")
-    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    revision = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     print(json.dumps({"revision": revision.stdout.strip(), "rounds": rounds}))
 
 

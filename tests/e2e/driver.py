@@ -173,7 +173,9 @@ def stack_environment(lab: Lab, home: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))}
     own.pop("PYTHONDONTWRITEBYTECODE", None)
     own |= {"HOME": str(home), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    return own | lab.environment | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
+    return (
+        own | lab.environment | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
+    )
 
 
 def copy_inventory(name: str, directory: Path, second_octets: str) -> Path:

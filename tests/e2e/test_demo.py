@@ -15,7 +15,9 @@ from tests.e2e.driver import PORT, ROOT, Lab, copy_inventory
 
 def test_the_demo_trains_a_model_and_leaves_nothing(lab: Lab, tmp_path: Path) -> None:
     inventory = copy_inventory("digits", tmp_path / "inventory", "10.79")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "KEEP"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "KEEP"))
+    }
     done = subprocess.run(
         [sys.executable, "tools/demo.py", "--state", lab.state, "--port", str(PORT), "--inventory", inventory],
         cwd=ROOT,

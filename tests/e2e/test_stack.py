@@ -77,7 +77,11 @@ class TestWrongInput:
         assert writes(stack.lab.calls(before)) == []
 
     def test_every_fault_is_told_in_one_pass(self, stack: Stack) -> None:
-        variables = {"stack_allowed_cidrs": ["::/0"], "aws_nodes_image": "/no/such/image", "aws_network_zone": "us-east-1z"}
+        variables = {
+            "stack_allowed_cidrs": ["::/0"],
+            "aws_nodes_image": "/no/such/image",
+            "aws_network_zone": "us-east-1z",
+        }
         outcome = stack.play("preflight", "-e", json.dumps(variables))
         assert outcome.status != 0
         for text in ("::/0", "/no/such/image", "us-east-1z"):
@@ -146,7 +150,9 @@ class TestProvision:
     def test_instances_want_tokens_for_their_metadata(self, stack: Stack) -> None:
         reservations = stack.lab.client("ec2").describe_instances()["Reservations"]
         options = [item["MetadataOptions"] for reservation in reservations for item in reservation["Instances"]]
-        assert [(option["HttpTokens"], option["HttpPutResponseHopLimit"]) for option in options] == [("required", 1)] * 2
+        assert [(option["HttpTokens"], option["HttpPutResponseHopLimit"]) for option in options] == [
+            ("required", 1)
+        ] * 2
 
     def test_the_node_is_reached_through_the_bastion(self, stack: Stack) -> None:
         assert stack.ssh("hostname").status == 0

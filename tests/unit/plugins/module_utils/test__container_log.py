@@ -55,6 +55,20 @@ def look(everything: t.Sequence[Frame], cursor: Cursor, ended: bool) -> tuple[li
     return batch.lines, after
 
 
+def in_the_order_of_the_log(data: t.Any, written: t.Sequence[tuple[int, str]]) -> list[Frame]:
+    """The streams are stamped each in its order and then queue: a frame can come up to 1.5 s after a younger one."""
+    queues: dict[int, list[tuple[int, Frame]]] = {1: [], 2: []}
+    for number, (stream, text) in enumerate(written):
+        time = number * 300
+        queues[stream] += [(time, frame) for frame in frames_like_docker(stream, stamp(time), text.encode() + b"\n")]
+    frames = []
+    while any(queues.values()):
+        heads = {stream: queue[0][0] for stream, queue in queues.items() if queue}
+        ready = [stream for stream, time in heads.items() if time <= min(heads.values()) + 1500]
+        frames.append(queues[data.draw(st.sampled_from(ready))].pop(0)[1])
+    return frames
+
+
 # One stream writes letters, the other digits, so that lines tell where they come from.
 LINES = st.tuples(st.just(1), st.text("abc", max_size=40)) | st.tuples(st.just(2), st.text("123", max_size=40))
 
@@ -62,15 +76,7 @@ LINES = st.tuples(st.just(1), st.text("abc", max_size=40)) | st.tuples(st.just(2
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), written=st.lists(LINES, max_size=25), most=st.integers(1, 5))
 def test_any_sequence_of_looks_shows_every_byte_once(data: t.Any, written: list[tuple[int, str]], most: int) -> None:
-    queues: dict[int, list[Frame]] = {1: [], 2: []}
-    for number, (stream, text) in enumerate(written):
-        late = data.draw(st.integers(0, 1500), label="milliseconds late")
-        line = text.encode() + b"\n"
-        queues[stream] += frames_like_docker(stream, stamp(2000 + number * 100 - late), line)
-    frames: list[Frame] = []
-    while any(queues.values()):
-        stream = data.draw(st.sampled_from([each for each in queues if queues[each]]))
-        frames.append(queues[stream].pop(0))
+    frames = in_the_order_of_the_log(data, written)
     shown: list[bytes] = []
     cursor, there = log.START, 0
     with pytest.MonkeyPatch.context() as patch:
