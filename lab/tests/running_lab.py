@@ -225,14 +225,14 @@ class Stack:
         self.instances = [identity for identity in self.instances if identity not in instances]
 
     def ssh(self, address: str, *arguments: str, jump: str = "", timeout: int = 10) -> subprocess.CompletedProcess[str]:
-        """SSH as a user would, through the bastion when one is named. Host keys are not this helper's matter."""
+        """SSH as a user would, through the bastion when one is named; a host key seen once must stay the same."""
         options = [
             "-i",
             str(self.key_file),
             "-o",
-            "StrictHostKeyChecking=no",
+            "StrictHostKeyChecking=accept-new",
             "-o",
-            "UserKnownHostsFile=/dev/null",
+            f"UserKnownHostsFile={self.key_file}.known_hosts",
             "-o",
             "LogLevel=ERROR",
         ]
