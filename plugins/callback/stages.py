@@ -149,8 +149,8 @@ class CallbackModule(DefaultCallback):
         self._say(what, C.COLOR_ERROR)
         for line in failure_lines(result.result):
             self._say(line, C.COLOR_ERROR, indent=4)
-        if path := result.task.get_path():
-            self._say(f"at {os.path.relpath(path)}", indent=4)
+        if path := result.task.get_path():  # a checkout may be reached through a link from site-packages
+            self._say(f"at {os.path.relpath(os.path.realpath(path))}", indent=4)
 
     def _close_stage(self) -> None:
         if self._stage:

@@ -168,6 +168,14 @@ def test_a_failing_run_ends_with_who_failed_and_where_to_look(bad: Run) -> None:
     ]
 
 
+def test_the_place_of_a_failure_is_the_file_itself_not_a_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "tasks.yml").write_text("- ansible.builtin.fail: {msg: no}\n", encoding="utf-8")
+    playbook = "- hosts: one\n  gather_facts: false\n  tasks: [{ansible.builtin.include_tasks: link/tasks.yml}]\n"
+    assert "    at real/tasks.yml:1" in play(tmp_path, playbook).screen
+
+
 def test_an_unreachable_host_is_shown_in_full(tmp_path: Path) -> None:
     run = play(tmp_path, BAD[BAD.index("- name: Away") :])
     assert "  UNREACHABLE: Knock [one]\n    " in run.screen
