@@ -59,7 +59,7 @@ def in_the_order_of_the_log(data: t.Any, written: t.Sequence[tuple[int, str]]) -
     """The streams are stamped each in its order and then queue: a frame can come up to 1.5 s after a younger one."""
     queues: dict[int, list[tuple[int, Frame]]] = {1: [], 2: []}
     for number, (stream, text) in enumerate(written):
-        time = number * 300
+        time = number * 250
         queues[stream] += [(time, frame) for frame in frames_like_docker(stream, stamp(time), text.encode() + b"\n")]
     frames = []
     while any(queues.values()):
@@ -199,6 +199,12 @@ def test_half_a_line_waits_for_its_rest() -> None:
     after = batch.finish(ended=False)
     assert [line.data for line in batch.lines] == [b"whole"]
     assert after == Cursor(stamp(3000), 1)
+
+
+def test_a_cursor_never_goes_back() -> None:
+    batch = log.Batch(Cursor(stamp(5000), 0))  # as in front of the last lines of a longer log
+    batch.add(Frame(1, stamp(5000), b"line\n"))
+    assert batch.finish(ended=False) == Cursor(stamp(5000), 1)
 
 
 @pytest.mark.parametrize(
