@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 from dataclasses import dataclass
 
-_SETTLED = ("available",)
+_SETTLED = ("available", "error")
+_LEAVING = ("deleting", "deleted")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,15 @@ class Step:
     reason: str
 
 
+def creation_token(stack: str, name: str) -> str:
+    """By this AWS knows a second creation, of a retry or of a task that outlived its playbook, for the same one."""
+    return hashlib.sha256(f"{stack}/{name}".encode()).hexdigest()
+
+
 def steps_to(want: FileSystem | None, have: FileSystem | None) -> tuple[Step, ...]:
     """What has to be done, in order; nothing when ``have`` is as wanted. ``want`` None means it should be gone."""
+    if have and have.state in _LEAVING:
+        have = None
     if want is None:
         return _steps_to_remove(have)
     steps: list[Step] = []
@@ -58,12 +67,12 @@ def steps_to(want: FileSystem | None, have: FileSystem | None) -> tuple[Step, ..
 def _steps_to_remove(have: FileSystem | None) -> tuple[Step, ...]:
     if have is None:
         return ()
-    targets = tuple(Step("remove_target", target.id, "the file system is to go") for target in have.mount_targets)
+    targets = tuple(Step("remove_target", target.id, "the file system is to go") for target in _staying(have))
     return (*targets, Step("remove", have.id, "it is still there"))
 
 
 def _steps_of_targets(want: FileSystem, have: FileSystem) -> tuple[Step, ...]:
-    present = {target.subnet_id: target for target in have.mount_targets}
+    present = {target.subnet_id: target for target in _staying(have)}
     wanted = {target.subnet_id: target for target in want.mount_targets}
     steps = []
     for subnet, target in sorted(present.items()):
@@ -72,9 +81,15 @@ def _steps_of_targets(want: FileSystem, have: FileSystem) -> tuple[Step, ...]:
     for subnet, target in sorted(wanted.items()):
         if subnet not in present:
             steps.append(Step("add_target", subnet, "the subnet has no mount target"))
-        elif set(present[subnet].security_group_ids) != set(target.security_group_ids):
+        elif present[subnet].state in _SETTLED and set(present[subnet].security_group_ids) != set(
+            target.security_group_ids
+        ):
             steps.append(Step("set_groups", subnet, "its security groups differ"))
     return tuple(steps)
+
+
+def _staying(have: FileSystem) -> tuple[MountTarget, ...]:
+    return tuple(target for target in have.mount_targets if target.state not in _LEAVING)
 
 
 def is_settled(have: FileSystem | None) -> bool:
@@ -86,11 +101,17 @@ def is_settled(have: FileSystem | None) -> bool:
 
 def fault_of(want: FileSystem | None, have: FileSystem | None) -> str:
     """Why ``have`` can never become ``want``, or an empty text."""
-    if want and have and want.encrypted and not have.encrypted:
+    if want is None or have is None:
+        return ""
+    if want.encrypted and not have.encrypted:
         return (
             f"File system {have.id} is not encrypted at rest, and AWS cannot encrypt it afterwards. "
             "Copy its data to a new one, or adopt it by name."
         )
+    states = {have.id: have.state, **{target.id: target.state for target in have.mount_targets}}
+    broken = [part for part, state in states.items() if state == "error"]
+    if broken:
+        return f"AWS says that {' and '.join(broken)} is broken (state error). Remove it there, and run again."
     return ""
 
 

@@ -123,6 +123,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._file_system import 
     MountTarget,
     as_result,
     fault_of,
+    is_settled,
     steps_to,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG
@@ -156,14 +157,19 @@ def converge(module: AnsibleAWSModule) -> dict:
     client, want = module.client("efs"), wanted(module.params)
     deadline = time.monotonic() + module.params["wait_timeout"]
     before = have = api.read(client, name, stack)
+    if not module.check_mode and not is_settled(have):
+        have = api.settled(client, name, stack, deadline)
+    steps = steps_to(want, have)
     fault = fault_of(want, have)
+    after = have
+    if steps and not fault and not module.check_mode:
+        for step in steps:
+            api.take(client, step, want, have, deadline)
+            have = have or api.settled(client, name, stack, deadline, expected=True)
+        after = api.settled(client, name, stack, deadline, expected=want is not None)
+        fault = fault_of(want, after)
     if fault:
         module.fail_json(msg=fault)
-    steps = steps_to(want, have)
-    for step in () if module.check_mode else steps:
-        api.take(client, step, want, have, deadline)
-        have = have or api.settled(client, name, stack, deadline)
-    after = before if module.check_mode else api.settled(client, name, stack, deadline)
     shown = want if module.check_mode and steps else after
     return {
         "changed": bool(steps),
