@@ -85,6 +85,11 @@ SAMPLES: list[tuple[Rule, dict[str, str], str]] = [
         {"inventories/aws/x.yml": "a: -o StrictHostKey" + "Checking=no"},
         "inventories/aws/x.yml:1",
     ),
+    (
+        rules.host_keys_are_checked,
+        {"roles/x/templates/ssh_config.j2": "StrictHostKeyChecking accept-new"},
+        "StrictHostKeyChecking accept-new",
+    ),
     (rules.errors_are_not_ignored, {TASKS: "- name: x\n  ignore_errors: true"}, f"{TASKS}:2"),
     (rules.no_package_host_is_named, {"tools/setup": "curl https://pypi" + ".org/simple"}, "tools/setup:1"),
     (rules.nothing_is_unfinished, {"plugins/x.py": "# TO" + "DO later"}, "plugins/x.py:1"),
