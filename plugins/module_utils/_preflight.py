@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import name_fault
 
 _KEY_MODE_MASK = 0o077
-_WIDE_PREFIX = {4: 16, 6: 48}
-_AMI = re.compile(r"^ami-[0-9a-f]{8,17}$")
+_WIDEST_PREFIX = 16
+_VPC_PREFIXES = range(16, 29)  # what AWS takes for a VPC and for a subnet
+_AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,25 @@ def cidr_faults(cidrs: t.Sequence[str]) -> list[Fault]:
 
 def _one_cidr(subject: str, cidr: str) -> list[Fault]:
     try:
-        network = ipaddress.ip_network(cidr)
+        network = _network(cidr)
     except ValueError as error:
         return [Fault(subject, f'"{cidr}" is no address range: {error}.', "Write it as 192.0.2.7/32.")]
     if network.prefixlen == 0:
         return [Fault(subject, f'"{cidr}" opens SSH to the whole world.', "Name the addresses you come from.")]
-    if network.prefixlen < _WIDE_PREFIX[network.version]:
+    if network.version == 6:
+        return [Fault(subject, f'"{cidr}" is IPv6, and the bastion has none.', "Name your IPv4 address.")]
+    if network.prefixlen < _WIDEST_PREFIX:
         what = f'"{cidr}" opens SSH to {network.num_addresses:,} addresses.'
-        return [Fault(subject, what, f"Allow at most a /{_WIDE_PREFIX[network.version]}.")]
+        return [Fault(subject, what, f"Allow at most a /{_WIDEST_PREFIX}.")]
     return []
+
+
+def _network(cidr: str) -> t.Any:
+    """The range that is written as AWS wants it, with a prefix length; ValueError says why it is not."""
+    network = ipaddress.ip_network(cidr)
+    if str(network) != cidr:
+        raise ValueError(f"AWS would want {network}")
+    return network
 
 
 def network_faults(vpc: str, subnets: t.Mapping[str, str]) -> list[Fault]:
@@ -81,7 +92,7 @@ def network_faults(vpc: str, subnets: t.Mapping[str, str]) -> list[Fault]:
     faults = []
     for variable, cidr in {"aws_network_cidr": vpc, **subnets}.items():
         try:
-            ranges[variable] = ipaddress.ip_network(cidr)
+            ranges[variable] = _vpc_network(str(cidr))
         except ValueError as error:
             faults.append(Fault(variable, f'"{cidr}" is no address range: {error}.', "Write it as 10.77.0.0/16."))
     inside = ranges.pop("aws_network_cidr", None)
@@ -93,6 +104,13 @@ def network_faults(vpc: str, subnets: t.Mapping[str, str]) -> list[Fault]:
         if ranges[first].overlaps(ranges[second]):
             faults.append(Fault(second, f"{ranges[second]} overlaps {first} {ranges[first]}.", "Keep them apart."))
     return faults
+
+
+def _vpc_network(cidr: str) -> t.Any:
+    network = _network(cidr)
+    if network.version == 6 or network.prefixlen not in _VPC_PREFIXES:
+        raise ValueError(f"AWS takes IPv4 ranges from /{_VPC_PREFIXES[0]} to /{_VPC_PREFIXES[-1]}")
+    return network
 
 
 def key_faults(key: KeyFile | None) -> list[Fault]:
@@ -122,7 +140,7 @@ def type_faults(
     faults = []
     for name in sorted(set(wanted)):
         if not zones_of.get(name):
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+            near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
             fix = f"Did you mean {' or '.join(near)}?" if near else "Choose another type or region."
             faults.append(Fault("instance type", f'"{name}" is not offered in {region}.', fix))
     return faults
@@ -163,7 +181,7 @@ def image_faults(images: t.Sequence[Image], architectures: t.Collection[str]) ->
 
 def is_image_id(reference: str) -> bool:
     """True for an AMI id; anything else is the name of an SSM parameter that holds one."""
-    return bool(_AMI.match(reference))
+    return bool(_AMI.fullmatch(reference))
 
 
 def report(faults: t.Sequence[Fault]) -> str:

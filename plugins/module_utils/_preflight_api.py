@@ -12,13 +12,8 @@ import typing as t
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault, Image, KeyFile, is_image_id
 
 try:
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        EndpointConnectionError,
-        NoCredentialsError,
-        ProfileNotFound,
-    )
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+    from botocore.exceptions import ConnectionError as NoConnectionError
 except ImportError:
     pass  # AnsibleAWSModule says so
 
@@ -32,9 +27,7 @@ def account_of(sts: Client) -> tuple[str, list[Fault]]:
     except NoCredentialsError:
         fix = "Sign in (aws sso login), or set AWS_PROFILE, or give keys in the environment."
         return "", [Fault("credentials", "AWS does not know who you are.", fix)]
-    except ProfileNotFound as error:
-        return "", [Fault("credentials", f"{error}.", "Look at AWS_PROFILE and ~/.aws/config.")]
-    except EndpointConnectionError as error:
+    except (NoConnectionError, HTTPClientError) as error:
         fix = "Look at stack_region, at the network and at AWS_ENDPOINT_URL."
         return "", [Fault("endpoint", f"{error}", fix)]
     except (BotoCoreError, ClientError) as error:
@@ -49,7 +42,8 @@ def zones_by_type(ec2: Client, types: t.Sequence[str]) -> dict[str, list[str]]:
     )
     for page in pages:
         for offer in page["InstanceTypeOfferings"]:
-            zones[offer["InstanceType"]].append(offer["Location"])
+            if offer["InstanceType"] in zones:  # AWS takes "g6.*" for a pattern; we ask for types
+                zones[offer["InstanceType"]].append(offer["Location"])
     return zones
 
 

@@ -168,7 +168,9 @@ def offers(module: AnsibleAWSModule) -> tuple:
     faults = decide.type_faults(wanted, zones, api.all_types(ec2) if unknown else [], module.region)
     zone, zone_faults = decide.choose_zone(wanted, zones, module.params["zone"])
     architectures = api.architectures_of(ec2, [name for name in wanted if zones[name]])
-    images = [api.find_image(ec2, module.client("ssm"), reference) for reference in set(module.params["images"])]
+    images = [
+        api.find_image(ec2, module.client("ssm"), reference) for reference in dict.fromkeys(module.params["images"])
+    ]
     faults += ([] if unknown else zone_faults) + decide.image_faults(images, architectures)
     return zone, {image.reference: image.id for image in images}, faults
 

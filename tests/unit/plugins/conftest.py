@@ -29,6 +29,14 @@ class Account:
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=REGION)
 
+    def register_image(self, architecture: str = "x86_64") -> str:
+        """A machine image. Moto forgets the architecture that an image is registered with."""
+        from moto.ec2.models import ec2_backends
+
+        image: str = self.client("ec2").register_image(Name="box", RootDeviceName="/dev/sda1")["ImageId"]
+        ec2_backends["123456789012"][REGION].amis[image].architecture = architecture
+        return image
+
     @property
     def writing_calls(self) -> list[str]:
         return [call for call in self.calls if not call.startswith(("Describe", "Get", "Head", "List"))]

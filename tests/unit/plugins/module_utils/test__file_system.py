@@ -35,6 +35,7 @@ def steps(want: FileSystem | None, have: FileSystem | None) -> list[tuple[str, s
         pytest.param(
             dataclasses.replace(WANT, tags={**TAGS, "b": "2", "a": "1"}), HAVE, [("tag", "a"), ("tag", "b")], id="tags"
         ),
+        pytest.param(WANT, dataclasses.replace(HAVE, tags={**TAGS, "Name": "x"}), [("tag", "Name")], id="tag differs"),
         pytest.param(WANT, dataclasses.replace(HAVE, tags={**TAGS, "mine": "1"}), [], id="foreign tag stays"),
         pytest.param(WANT, target(security_group_ids=("sg-2",)), [("set_groups", "subnet-1")], id="groups differ"),
         pytest.param(

@@ -47,14 +47,15 @@ def subnet(ec2: Any, vpc: str) -> str:
     return made["Subnet"]["SubnetId"]
 
 
-def image(ec2: Any) -> str:
-    return ec2.register_image(Name="box", Architecture="x86_64", RootDeviceName="/dev/sda1")["ImageId"]
-
-
 def start_instance(ec2: Any, subnet: str, stack: str | None = STACK) -> str:
     arguments = {"TagSpecifications": specification("instance", stack)} if stack else {}
     started = ec2.run_instances(
-        ImageId=image(ec2), MinCount=1, MaxCount=1, SubnetId=subnet, InstanceType="t3.micro", **arguments
+        ImageId=ec2.register_image(Name="box", RootDeviceName="/dev/sda1")["ImageId"],
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        InstanceType="t3.micro",
+        **arguments,
     )
     return started["Instances"][0]["InstanceId"]
 
