@@ -1,0 +1,91 @@
+# Copyright (c) 2026, The trainyard developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the policy documents allow, word for word: a right more is a decision, so it changes this file too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+BUCKET = "trainyard-dcgan-123456789012-us-east-1"
+ARN = f"arn:aws:s3:::{BUCKET}"
+NODE_POLICY = "aws_identity/templates/node_policy.json.j2"
+BUCKET_POLICY = "aws_storage/templates/bucket_policy.json.j2"
+TRUST_POLICY = "aws_identity/files/assume_role_policy.json"
+
+
+def document(path: str) -> dict[str, Any]:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - JSON, not HTML
+    text = environment.from_string((ROLES / path).read_text(encoding="utf-8"))
+    return json.loads(text.render(aws_identity_bucket=BUCKET, aws_storage_bucket=BUCKET))
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def statements(path: str) -> list[dict[str, Any]]:
+    found = document(path)
+    assert sorted(found) == ["Statement", "Version"]
+    assert found["Version"] == "2012-10-17"
+    return found["Statement"]
+
+
+def rights(path: str) -> set[tuple[str, str, str]]:
+    return {
+        (statement["Effect"], action, resource)
+        for statement in statements(path)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def test_a_node_may_read_and_write_results_and_nothing_else() -> None:
+    assert rights(NODE_POLICY) == {
+        ("Allow", "s3:GetObject", f"{ARN}/runs/*"),
+        ("Allow", "s3:PutObject", f"{ARN}/runs/*"),
+        ("Allow", "s3:AbortMultipartUpload", f"{ARN}/runs/*"),
+        ("Allow", "s3:ListMultipartUploadParts", f"{ARN}/runs/*"),
+        ("Allow", "s3:ListBucket", ARN),
+    }
+
+
+def test_the_bucket_refuses_whatever_comes_without_tls() -> None:
+    assert rights(BUCKET_POLICY) == {("Deny", "s3:*", ARN), ("Deny", "s3:*", f"{ARN}/*")}
+    (statement,) = statements(BUCKET_POLICY)
+    assert statement["Principal"] == "*"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_only_instances_take_the_role_of_the_nodes() -> None:
+    assert statements(TRUST_POLICY) == [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+
+
+@pytest.mark.parametrize("path", [NODE_POLICY, BUCKET_POLICY])
+def test_only_words_with_a_meaning_for_aws_stand_in_a_statement(path: str) -> None:
+    for statement in statements(path):
+        assert set(statement) <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        str(path.relative_to(ROLES))
+        for path in ROLES.rglob("*polic*")
+        if path.is_file() and path.suffix in (".json", ".j2")
+    ),
+)
+def test_nothing_is_allowed_by_a_wildcard(path: str) -> None:
+    for statement in statements(path):
+        if statement["Effect"] == "Allow":
+            assert not [action for action in listed(statement["Action"]) if "*" in action]
+            assert "*" not in listed(statement.get("Resource", []))
+            assert statement.get("Principal") != "*"
