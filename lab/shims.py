@@ -13,7 +13,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, elastic_ip_addresses, elastic_network_interfaces
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.tags import TagResponse
-from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix, tag_filter_matches
 from moto.efs import urls as efs_urls
 from moto.efs.exceptions import FileSystemNotFound
 from moto.efs.responses import EFSResponse
@@ -35,6 +35,7 @@ def install(pool: AddressPool) -> None:
     launches.install()
     _name_tagged_resources_as_aws_does()
     _forget_tags_of_what_is_gone()
+    _filter_nat_gateways_by_tag()
     _answer_legacy_file_system_tags()
 
 
@@ -142,6 +143,19 @@ def _forget_tags_of_what_is_gone() -> None:
         original(self, vpce_ids)
         for identity in vpce_ids or []:
             self.vpc_end_points.pop(identity, None)
+
+
+def _filter_nat_gateways_by_tag() -> None:
+    """DescribeNatGateways of moto passes over filters by tag, so that a search for one stack finds another's."""
+
+    @replaces(EC2Backend, "describe_nat_gateways")
+    def filtered(original: Any, self: Any, filters: Any, nat_gateway_ids: list[str] | None) -> list[Any]:
+        by_tag = {name: values for name, values in (filters or {}).items() if name.startswith("tag")}
+        return [
+            gateway
+            for gateway in original(self, filters, nat_gateway_ids)
+            if all(tag_filter_matches(gateway, name, values) for name, values in by_tag.items())
+        ]
 
 
 def identities(ec2: Any) -> dict[str, set[str]]:

@@ -134,6 +134,9 @@ def test_tags_name_their_resources_as_aws_does(lab: RunningLab, stack: Stack) ->
     }
     assert tagged() == {**long_lived, **lingering, **going}
     assert tagged({"Name": "resource-type", "Values": ["natgateway"]}) == {nat: "natgateway"}
+    for value, expected in ((stack.vpc, [nat]), ("another", [])):
+        gateways = ec2.describe_nat_gateways(Filters=[{"Name": "tag:named", "Values": [value]}])["NatGateways"]
+        assert [gateway["NatGatewayId"] for gateway in gateways] == expected
 
     stack.terminate(node["InstanceId"])
     ec2.delete_nat_gateway(NatGatewayId=nat)

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,9 +23,18 @@ import docker
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PORT = 4795
+
 TOTALS = re.compile(r"^changed=(?P<changed>\d+) failed=(?P<failed>\d+) unreachable=(?P<unreachable>\d+)", re.MULTILINE)
 PATIENCE_SECONDS = 400
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+PORT = free_port()  # checkouts that are tested side by side must not meet
 
 
 @dataclass(frozen=True)
