@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import yaml
@@ -68,7 +70,7 @@ def show(demo: Demo, times: dict[str, float]) -> int:
     try:
         with Step("lab", "start an emulated AWS account on this machine", times):
             run("python", "-m", "lab", "up", "--state", demo.state, "--port", demo.port)
-            os.environ.update(settings_of(demo.environment))
+            enter(settings_of(demo.environment))
         # The training image does not depend on the stack: it is built and pushed while the stack is made.
         image = start("python", "examples/digits/build.py", "--push", os.environ["LAB_REGISTRY_PUSH"])
         with Step("preflight", "find everything that could stop the work later", times):
@@ -122,6 +124,24 @@ def settings_of(environment: Path) -> dict[str, str]:
     """What a user gets by sourcing the lab's env file."""
     lines = (line.removeprefix("export ") for line in environment.read_text().splitlines())
     return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def enter(settings: dict[str, str]) -> None:
+    """Make this process, and all it starts, see the lab and nothing else of AWS."""
+    host = urlsplit(settings.get("AWS_ENDPOINT_URL", "")).hostname or ""
+    if not is_loopback(host):
+        raise StepFailed(f'The endpoint "{settings.get("AWS_ENDPOINT_URL", "")}" is not on this machine: refused.')
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    # A profile in the user's own files could send a service elsewhere.
+    os.environ.update(settings, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def start(program: str, *arguments: str) -> subprocess.Popen:
