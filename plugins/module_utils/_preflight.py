@@ -38,6 +38,7 @@ class Image:
     reference: str
     id: str
     architecture: str = ""
+    root_device: str = ""
 
 
 @dataclass(frozen=True)

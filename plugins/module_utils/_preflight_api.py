@@ -73,7 +73,9 @@ def find_image(ec2: Client, ssm: Client, reference: str) -> Image:
         ].startswith("InvalidAMIID"):
             return Image(reference, "")
         raise
-    return Image(reference, image_id, images[0]["Architecture"]) if images else Image(reference, "")
+    if not images:
+        return Image(reference, "")
+    return Image(reference, image_id, images[0]["Architecture"], images[0].get("RootDeviceName", ""))
 
 
 def key_file(path: str) -> KeyFile | None:

@@ -125,6 +125,11 @@ image_ids:
   type: dict
   returned: success
   sample: {"/aws/service/debian/release/12/latest/amd64": "ami-0123456789abcdef0"}
+root_devices:
+  description: The device name of the root volume in each image asked for.
+  type: dict
+  returned: success
+  sample: {"/aws/service/debian/release/12/latest/amd64": "/dev/xvda"}
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -172,18 +177,18 @@ def offers(module: AnsibleAWSModule) -> tuple:
         api.find_image(ec2, module.client("ssm"), reference) for reference in dict.fromkeys(module.params["images"])
     ]
     faults += ([] if unknown else zone_faults) + decide.image_faults(images, architectures)
-    return zone, {image.reference: image.id for image in images}, faults
+    return zone, images, faults
 
 
 def main() -> None:
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    zone, image_ids = "", {}
+    zone, images = "", []
     try:
         faults = faults_here(module.params)
         account, account_faults = api.account_of(module.client("sts"))
         faults += account_faults
         if account:
-            zone, image_ids, offer_faults = offers(module)
+            zone, images, offer_faults = offers(module)
             faults += offer_faults
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg="Cannot look at what AWS offers")
@@ -193,7 +198,8 @@ def main() -> None:
         report=decide.report(faults),
         account_id=account,
         zone=zone,
-        image_ids=image_ids,
+        image_ids={image.reference: image.id for image in images},
+        root_devices={image.reference: image.root_device for image in images},
     )
 
 

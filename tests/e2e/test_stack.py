@@ -154,6 +154,15 @@ class TestProvision:
             ("required", 1)
         ] * 2
 
+    def test_each_instance_has_one_encrypted_volume_where_its_image_wants_it(self, stack: Stack) -> None:
+        ec2 = stack.lab.client("ec2")
+        roots = {image["ImageId"]: image["RootDeviceName"] for image in ec2.describe_images()["Images"]}
+        for reservation in ec2.describe_instances()["Reservations"]:
+            for instance in reservation["Instances"]:
+                devices = [device["DeviceName"] for device in instance["BlockDeviceMappings"]]
+                assert devices == [roots[instance["ImageId"]]]
+        assert {volume["Encrypted"] for volume in ec2.describe_volumes()["Volumes"]} == {True}
+
     def test_the_node_is_reached_through_the_bastion(self, stack: Stack) -> None:
         assert stack.ssh("hostname").status == 0
         direct = stack.ssh("hostname", "-o", "ProxyJump=none", "-o", "ControlPath=none", "-o", "ConnectTimeout=3")

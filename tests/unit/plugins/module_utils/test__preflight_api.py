@@ -120,7 +120,7 @@ def test_an_image_is_found_by_its_id_and_by_a_parameter(account: Any) -> None:
     image = account.register_image("arm64")
     ssm.put_parameter(Name="/images/box", Value=image, Type="String")
     for reference in (image, "/images/box"):
-        assert api.find_image(ec2, ssm, reference) == Image(reference, image, "arm64")
+        assert api.find_image(ec2, ssm, reference) == Image(reference, image, "arm64", "/dev/sda1")
 
 
 @pytest.mark.parametrize("reference", ["ami-0123456789abcdef0", "/images/none", "/images/of-another-region"])
