@@ -173,7 +173,7 @@ class CallbackModule(DefaultCallback):
         if self._change is None or self._change.uuid != uuid:
             diffs, self._diffs = self._diffs, []  # they came just before the result they belong to
             self._say_change()
-            self._change, self._diffs = Change(uuid, result.task.get_name()), diffs
+            self._change, self._diffs = Change(uuid, result.task.name or result.task.get_name()), diffs
         items = [str(self._get_item_label(each)) for each in result.result.get("results", ()) if each.get("changed")]
         seconds = now - self._task_started.get((uuid, result.host.get_name()), now)
         self._change.add(self.host_label(result), items, seconds)
