@@ -93,7 +93,7 @@ def network_faults(vpc: str, subnets: t.Mapping[str, str]) -> list[Fault]:
     faults = []
     for variable, cidr in {"aws_network_cidr": vpc, **subnets}.items():
         try:
-            ranges[variable] = _vpc_network(str(cidr))
+            ranges[variable] = _vpc_network(cidr)
         except ValueError as error:
             faults.append(Fault(variable, f'"{cidr}" is no address range: {error}.', "Write it as 10.77.0.0/16."))
     inside = ranges.pop("aws_network_cidr", None)

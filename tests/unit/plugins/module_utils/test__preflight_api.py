@@ -108,9 +108,8 @@ def test_architectures_of(types: list[str], expected: set[str]) -> None:
 
     class Ec2:
         def describe_instance_types(self, InstanceTypes: list[str]) -> dict[str, Any]:  # noqa: N803 - boto3's spelling
-            return {
-                "InstanceTypes": [{"ProcessorInfo": {"SupportedArchitectures": known[name]}} for name in InstanceTypes]
-            }
+            asked = InstanceTypes or ["t3.micro"]  # AWS takes an empty list for every type
+            return {"InstanceTypes": [{"ProcessorInfo": {"SupportedArchitectures": known[name]}} for name in asked]}
 
     assert api.architectures_of(Ec2(), types) == expected
 

@@ -54,6 +54,7 @@ def test_nothing_stands_in_the_way(run_module: Any, account: Any, wanted: dict[s
         pytest.param({"tools": ["no-such-tool-anywhere"]}, "no-such-tool-anywhere", id="tool"),
         pytest.param({"ssh_key_file": "/nonexistent/id"}, "stack_ssh_key_file", id="key"),
         pytest.param({"instance_types": ["t3.mikro"]}, "instance type", id="type"),
+        pytest.param({"instance_types": ["t3.mikro"], "zone": "us-east-1a"}, "instance type", id="type, not the zone"),
         pytest.param({"zone": "us-east-1z"}, "aws_network_zone", id="zone"),
         pytest.param({"images": ["/images/none"]}, "machine image", id="image"),
         pytest.param({"instance_types": ["t4g.micro"]}, "machine image", id="architecture"),
