@@ -107,6 +107,8 @@ class Stack:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A shell that runs its jobs in the background has them ignore Ctrl-C; a terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
 
     def play(self, playbook: str, *options: str) -> Outcome:
@@ -144,6 +146,14 @@ class Stack:
             TagFilters=[{"Key": "trainyard:stack", "Values": [self.name]}]
         )
         return [item["ResourceARN"] for item in found["ResourceTagMappingList"]]
+
+    def instances(self) -> dict[str, dict]:
+        """The instances that are there, by name; terminated ones stay listed for a while."""
+        reservations = self.lab.client("ec2").describe_instances(
+            Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+        )["Reservations"]
+        found = [instance for reservation in reservations for instance in reservation["Instances"]]
+        return {next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"): item for item in found}
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:
         s3 = self.lab.client("s3")

@@ -130,15 +130,8 @@ class TestProvision:
         assert "[WARNING]: " not in outcome.text.replace("[WARNING]: Deprecation warnings can be disabled", "")
 
     def test_only_the_bastion_has_a_public_address(self, stack: Stack) -> None:
-        reservations = stack.lab.client("ec2").describe_instances()["Reservations"]
-        public = {
-            next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "Name"): instance.get("PublicIpAddress")
-            for reservation in reservations
-            for instance in reservation["Instances"]
-        }
-        assert set(public) == {"e2e-bastion", "e2e-train-0"}
-        assert public["e2e-bastion"]
-        assert not public["e2e-train-0"]
+        public = {name: bool(instance.get("PublicIpAddress")) for name, instance in stack.instances().items()}
+        assert public == {"e2e-bastion": True, "e2e-train-0": False}
 
     def test_nothing_is_open_to_the_world(self, stack: Stack) -> None:
         groups = stack.lab.client("ec2").describe_security_groups()["SecurityGroups"]
@@ -148,8 +141,7 @@ class TestProvision:
         assert ranges == [stack.lab.environment["LAB_CLIENT_CIDR"]]
 
     def test_instances_want_tokens_for_their_metadata(self, stack: Stack) -> None:
-        reservations = stack.lab.client("ec2").describe_instances()["Reservations"]
-        options = [item["MetadataOptions"] for reservation in reservations for item in reservation["Instances"]]
+        options = [instance["MetadataOptions"] for instance in stack.instances().values()]
         assert [(option["HttpTokens"], option["HttpPutResponseHopLimit"]) for option in options] == [
             ("required", 1)
         ] * 2
@@ -157,10 +149,9 @@ class TestProvision:
     def test_each_instance_has_one_encrypted_volume_where_its_image_wants_it(self, stack: Stack) -> None:
         ec2 = stack.lab.client("ec2")
         roots = {image["ImageId"]: image["RootDeviceName"] for image in ec2.describe_images()["Images"]}
-        for reservation in ec2.describe_instances()["Reservations"]:
-            for instance in reservation["Instances"]:
-                devices = [device["DeviceName"] for device in instance["BlockDeviceMappings"]]
-                assert devices == [roots[instance["ImageId"]]]
+        for instance in stack.instances().values():
+            devices = [device["DeviceName"] for device in instance["BlockDeviceMappings"]]
+            assert devices == [roots[instance["ImageId"]]]
         assert {volume["Encrypted"] for volume in ec2.describe_volumes()["Volumes"]} == {True}
 
     def test_the_node_is_reached_through_the_bastion(self, stack: Stack) -> None:
