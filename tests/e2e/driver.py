@@ -108,7 +108,7 @@ class Stack:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # A shell that runs its jobs in the background has them ignore Ctrl-C; a terminal does not.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def play(self, playbook: str, *options: str) -> Outcome:
