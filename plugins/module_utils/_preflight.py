@@ -87,6 +87,11 @@ def _network(cidr: str) -> t.Any:
     return network
 
 
+def each_cidr(lists: t.Mapping[str, t.Sequence[str]]) -> dict[str, str]:
+    """Every range by the place where it stands: ``{"a": ["10.0.0.0/24"]}`` is ``{"a[0]": "10.0.0.0/24"}``."""
+    return {f"{variable}[{index}]": cidr for variable, cidrs in lists.items() for index, cidr in enumerate(cidrs)}
+
+
 def network_faults(vpc: str, subnets: t.Mapping[str, str]) -> list[Fault]:
     """Faults of the address plan: subnets must lie in the VPC and apart from each other."""
     ranges: dict[str, t.Any] = {}
@@ -151,7 +156,7 @@ def choose_zone(
     wanted: t.Sequence[str], zones_of: t.Mapping[str, t.Collection[str]], asked: str
 ) -> tuple[str, list[Fault]]:
     """The first zone that offers every wanted type; the asked one if given. Assumes each type is offered somewhere."""
-    subject = "aws_network_zone"
+    subject = "aws_network_zones"
     offered = [set(zones_of[name]) for name in set(wanted) if zones_of.get(name)]
     common = sorted(set.intersection(*offered)) if offered else []
     if asked and asked in common:

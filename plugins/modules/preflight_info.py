@@ -40,7 +40,7 @@ options:
     type: str
     required: true
   subnet_cidrs:
-    description: Address ranges of the subnets, by the name of the variable that holds each.
+    description: Address ranges of the subnets, in lists by the name of the variable that holds each list.
     type: dict
     default: {}
   ssh_key_file:
@@ -115,11 +115,12 @@ account_id:
   type: str
   returned: success
   sample: "123456789012"
-zone:
-  description: The zone that offers every instance type; empty when there is none.
-  type: str
+zones:
+  description: The zones that offer every instance type; empty when there is none.
+  type: list
+  elements: str
   returned: success
-  sample: us-east-1a
+  sample: [us-east-1a]
 image_ids:
   description: The AMI id of each image asked for; empty text where there is none.
   type: dict
@@ -161,7 +162,7 @@ def faults_here(params: dict) -> list:
         *decide.tool_faults(api.missing_tools(params["tools"])),
         *decide.key_faults(api.key_file(params["ssh_key_file"])),
         *decide.cidr_faults(params["allowed_cidrs"]),
-        *decide.network_faults(params["vpc_cidr"], params["subnet_cidrs"]),
+        *decide.network_faults(params["vpc_cidr"], decide.each_cidr(params["subnet_cidrs"])),
     ]
 
 
@@ -197,7 +198,7 @@ def main() -> None:
         faults=[{"subject": fault.subject, "what": fault.what, "fix": fault.fix} for fault in faults],
         report=decide.report(faults),
         account_id=account,
-        zone=zone,
+        zones=[zone] if zone else [],
         image_ids={image.reference: image.id for image in images},
         root_devices={image.reference: image.root_device for image in images},
     )

@@ -80,7 +80,7 @@ class TestWrongInput:
         variables = {
             "stack_allowed_cidrs": ["::/0"],
             "aws_nodes_image": "/no/such/image",
-            "aws_network_zone": "us-east-1z",
+            "aws_network_zones": ["us-east-1z"],
         }
         outcome = stack.play("preflight", "-e", json.dumps(variables))
         assert outcome.status != 0

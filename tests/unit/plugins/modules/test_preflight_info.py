@@ -22,7 +22,7 @@ def wanted(account: Any) -> dict[str, Any]:
         "images": [image, "/images/box"],
         "allowed_cidrs": ["192.0.2.7/32"],
         "vpc_cidr": "10.77.0.0/16",
-        "subnet_cidrs": {"aws_network_public_cidr": "10.77.0.0/24"},
+        "subnet_cidrs": {"aws_network_public_cidrs": ["10.77.0.0/24"]},
         "tools": ["sh"],
     }
 
@@ -38,7 +38,7 @@ def test_nothing_stands_in_the_way(run_module: Any, account: Any, wanted: dict[s
     answer = run_module(preflight_info, check=check, **wanted)
     image = wanted["images"][0]
     assert (answer["changed"], answer["faults"], answer["report"]) == (False, [], "Nothing stands in the way.")
-    assert (answer["account_id"], answer["zone"]) == ("123456789012", "us-east-1a")
+    assert (answer["account_id"], answer["zones"]) == ("123456789012", ["us-east-1a"])
     assert answer["image_ids"] == {image: image, "/images/box": image}
     assert account.writing_calls == []
 
@@ -50,12 +50,12 @@ def test_nothing_stands_in_the_way(run_module: Any, account: Any, wanted: dict[s
         pytest.param({"allowed_cidrs": ["0.0.0.0/0"]}, "stack_allowed_cidrs", id="everybody"),
         pytest.param({"allowed_cidrs": []}, "stack_allowed_cidrs", id="nobody"),
         pytest.param({"vpc_cidr": "10.0.0.0/8"}, "aws_network_cidr", id="VPC"),
-        pytest.param({"subnet_cidrs": {"one": "10.78.0.0/24"}}, "one", id="subnet"),
+        pytest.param({"subnet_cidrs": {"one": ["10.78.0.0/24"]}}, "one[0]", id="subnet"),
         pytest.param({"tools": ["no-such-tool-anywhere"]}, "no-such-tool-anywhere", id="tool"),
         pytest.param({"ssh_key_file": "/nonexistent/id"}, "stack_ssh_key_file", id="key"),
         pytest.param({"instance_types": ["t3.mikro"]}, "instance type", id="type"),
         pytest.param({"instance_types": ["t3.mikro"], "zone": "us-east-1a"}, "instance type", id="type, not the zone"),
-        pytest.param({"zone": "us-east-1z"}, "aws_network_zone", id="zone"),
+        pytest.param({"zone": "us-east-1z"}, "aws_network_zones", id="zone"),
         pytest.param({"images": ["/images/none"]}, "machine image", id="image"),
         pytest.param({"instance_types": ["t4g.micro"]}, "machine image", id="architecture"),
     ],
@@ -81,7 +81,7 @@ def test_faults_of_this_machine_are_reported_without_credentials(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     answer = run_module(preflight_info, **(wanted | {"allowed_cidrs": []}))
     assert [fault["subject"] for fault in answer["faults"]] == ["stack_allowed_cidrs", "credentials"]
-    assert (answer["account_id"], answer["zone"], answer["image_ids"]) == ("", "", {})
+    assert (answer["account_id"], answer["zones"], answer["image_ids"]) == ("", [], {})
 
 
 def test_faults_always_stand_in_the_same_order(run_module: Any, wanted: dict[str, Any]) -> None:
