@@ -155,7 +155,7 @@ class TestProvision:
         assert {volume["Encrypted"] for volume in ec2.describe_volumes()["Volumes"]} == {True}
 
     def test_the_node_is_reached_through_the_bastion(self, stack: Stack) -> None:
-        assert stack.ssh("hostname").status == 0
+        wait_for(lambda: stack.ssh("hostname").status == 0, 120, "the node to answer")
         direct = stack.ssh("hostname", "-o", "ProxyJump=none", "-o", "ControlPath=none", "-o", "ConnectTimeout=3")
         assert direct.status != 0
 
