@@ -25,6 +25,7 @@ from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ran
 from lab.boxes import Boxes
 from lab.calls import CallLog, error_code, read_call
 from lab.errors import Answer, LabError
+from lab.faults import Faults, RuleError, deliver, suffer
 from lab.file_systems import FileServers
 from lab.images import Images
 from lab.metadata import MetadataService, is_metadata
@@ -64,6 +65,7 @@ class Lab:
         self._doors: dict[str, BaseWSGIServer] = {}
         self._gateways: dict[str, str] = {}
         self._calls = CallLog(settings.calls_file)
+        self._faults = Faults()
         self._metadata = MetadataService()
         authority = certificates(settings.certificates)
         self._networks = Networks(client, settings, self._opened, self._closing)
@@ -145,15 +147,22 @@ class Lab:
         started = time.monotonic()
         body = read_body(environ)
         call = read_call(environ, body)
-        answer = self._account.call(environ, body, call)
+        fault = self._faults.strike(call, environ.get("PATH_INFO", ""))
+        answer = (
+            suffer(fault, call, lambda: self._account.call(environ, body, call))
+            if fault
+            else self._account.call(environ, body, call)
+        )
         if call.service in FOLLOWED_SERVICES and call.changes_something:
             self._follow()
         error = (
             error_code(answer.body, {name.lower(): value for name, value in answer.headers})
-            if answer.status >= 400
+            if answer.status >= 400 or not answer.status
             else None
         )
         self._calls.add(call, answer.status, error, environ["REMOTE_ADDR"], time.monotonic() - started)
+        if fault:
+            deliver(fault, environ)
         return answer
 
     def _follow(self) -> None:
@@ -168,7 +177,20 @@ class Lab:
             return _json(self._calls.since(int(since) if since.isdigit() else 0))
         if path == "/_lab/status":
             return _json(self.status())
-        return Answer(404, "text/plain", b"known pages: /_lab/calls?since=N, /_lab/status")
+        if path == "/_lab/faults":
+            return self._faults_page(environ)
+        return Answer(404, "text/plain", b"known pages: /_lab/calls?since=N, /_lab/status, /_lab/faults")
+
+    def _faults_page(self, environ: dict[str, Any]) -> Answer:
+        """POST adds rules, DELETE removes all; each answers as GET does, with the rules and their hits."""
+        if environ["REQUEST_METHOD"] == "DELETE":
+            self._faults.clear()
+        elif environ["REQUEST_METHOD"] == "POST":
+            try:
+                self._faults.add(json.loads(read_body(environ)))
+            except (RuleError, json.JSONDecodeError) as error:
+                return Answer(400, "text/plain", f"not a rule: {error}\n".encode())
+        return _json(self._faults.listed())
 
     def status(self) -> dict[str, Any]:
         want = self._account.wanted()
