@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field
+from datetime import timezone
 
 STACK_TAG = "trainyard:stack"
 COMPONENT_TAG = "trainyard:component"
+EXPIRY_TAG = "trainyard:expires-at"
 
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
@@ -30,7 +32,8 @@ class Names:
 class Resource:
     """One thing in AWS that belongs to a stack.
 
-    ``tagged`` is false for what AWS or a crash left inside our network without our tag.
+    ``tagged`` is false for what AWS or a crash left inside our network without our tag. ``since`` is when it was made,
+    as ISO 8601 in UTC, empty where AWS does not say; ``expires_at`` is when it ends itself, in the same way.
     """
 
     type: str
@@ -40,6 +43,8 @@ class Resource:
     component: str = ""
     tagged: bool = True
     attributes: dict[str, t.Any] = field(default_factory=dict)
+    since: str = ""
+    expires_at: str = ""
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
@@ -50,6 +55,8 @@ class Resource:
             "component": self.component,
             "tagged": self.tagged,
             "attributes": dict(self.attributes),
+            "since": self.since,
+            "expires_at": self.expires_at,
         }
 
 
@@ -57,7 +64,7 @@ class Resource:
 class Kind:
     """How one EC2 resource type is listed and read.
 
-    ``items``, ``id`` and ``state`` are JMESPath expressions; ``gone`` are the states that no longer count;
+    ``items``, ``id``, ``state`` and ``since`` are JMESPath expressions; ``gone`` are the states that no longer count;
     ``keep`` maps an attribute we hand on to the JMESPath expression it is read with.
     """
 
@@ -69,6 +76,7 @@ class Kind:
     gone: tuple[str, ...] = ()
     vpc_filter: str = ""
     skip: str = ""
+    since: str = ""
     keep: dict[str, str] = field(default_factory=dict)
 
 
@@ -87,7 +95,9 @@ EC2_KINDS: tuple[Kind, ...] = (
             "public_ip_address": "PublicIpAddress",
             "instance_type": "InstanceType",
             "zone": "Placement.AvailabilityZone",
+            "market": "InstanceLifecycle",
         },
+        since="LaunchTime",
     ),
     Kind(
         "nat_gateway",
@@ -97,6 +107,7 @@ EC2_KINDS: tuple[Kind, ...] = (
         "State",
         gone=("deleted",),
         vpc_filter="vpc-id",
+        since="CreateTime",
     ),
     Kind(
         "elastic_ip",
@@ -105,7 +116,16 @@ EC2_KINDS: tuple[Kind, ...] = (
         "AllocationId",
         keep={"public_ip": "PublicIp", "association_id": "AssociationId"},
     ),
-    Kind("volume", "describe_volumes", "Volumes[]", "VolumeId", "State", gone=("deleted", "deleting")),
+    Kind(
+        "volume",
+        "describe_volumes",
+        "Volumes[]",
+        "VolumeId",
+        "State",
+        gone=("deleted", "deleting"),
+        since="CreateTime",
+        keep={"volume_type": "VolumeType", "size_gib": "Size", "iops": "Iops", "throughput": "Throughput"},
+    ),
     Kind(
         "network_interface",
         "describe_network_interfaces",
@@ -150,7 +170,7 @@ EC2_KINDS: tuple[Kind, ...] = (
         vpc_filter="attachment.vpc-id",
     ),
     Kind("vpc", "describe_vpcs", "Vpcs[]", "VpcId", "State", keep={"cidr": "CidrBlock"}),
-    Kind("key_pair", "describe_key_pairs", "KeyPairs[]", "KeyPairId", keep={"key_name": "KeyName"}),
+    Kind("key_pair", "describe_key_pairs", "KeyPairs[]", "KeyPairId", since="CreateTime", keep={"key_name": "KeyName"}),
 )
 
 # What the tagging API calls the things listed above; anything else with our tag is reported as it stands.
@@ -177,6 +197,11 @@ def names_of(stack: str, account: str, region: str) -> Names:
 def tags_as_dict(tags: t.Iterable[dict[str, str]] | None) -> dict[str, str]:
     """AWS writes tags as a list of Key and Value."""
     return {tag["Key"]: tag["Value"] for tag in tags or ()}
+
+
+def iso_utc(moment: t.Any) -> str:
+    """``2026-11-21T14:30:00Z`` of an aware datetime as botocore gives it; empty where there is none."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
 def is_described(arn: str, bucket: str) -> bool:

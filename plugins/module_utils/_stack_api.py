@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import (
     COMPONENT_TAG,
     EC2_KINDS,
+    EXPIRY_TAG,
     STACK_TAG,
     Kind,
     Names,
     Resource,
     is_described,
+    iso_utc,
     sorted_resources,
     tags_as_dict,
 )
@@ -97,6 +99,8 @@ def _ec2_resource(kind: Kind, item: dict[str, t.Any], stack: str) -> Resource:
         component=tags.get(COMPONENT_TAG, ""),
         tagged=tags.get(STACK_TAG) == stack,
         attributes={name: jmespath.search(path, item) for name, path in kind.keep.items()},
+        since=iso_utc(jmespath.search(kind.since, item) if kind.since else None),
+        expires_at=tags.get(EXPIRY_TAG, ""),
     )
 
 
@@ -109,7 +113,17 @@ def _file_systems(client: Client, stack: str) -> list[Resource]:
                 continue
             identifier = item["FileSystemId"]
             name = item.get("Name", "")
-            found.append(Resource("file_system", identifier, item["LifeCycleState"], name, tags.get(COMPONENT_TAG, "")))
+            found.append(
+                Resource(
+                    "file_system",
+                    identifier,
+                    item["LifeCycleState"],
+                    name,
+                    tags.get(COMPONENT_TAG, ""),
+                    attributes={"size_bytes": item.get("SizeInBytes", {}).get("Value", 0)},
+                    since=iso_utc(item.get("CreationTime")),
+                )
+            )
             found += _mount_targets(client, identifier, name)
     return found
 

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _stack as stack
 from hypothesis import example, given
@@ -121,6 +123,12 @@ def test_resources_are_sorted_by_type_then_name_then_id() -> None:
     ]
 
 
+def test_a_moment_is_written_in_utc() -> None:
+    noon_in_bern = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=1)))
+    assert stack.iso_utc(noon_in_bern) == "2026-11-21T11:00:00Z"
+    assert stack.iso_utc(None) == ""
+
+
 def test_a_resource_as_the_module_returns_it() -> None:
     resource = stack.Resource("vpc", "vpc-1", "pending", "dcgan", "network", False, {"cidr": "10.77.0.0/16"})
     assert resource.as_dict() == {
@@ -131,4 +139,6 @@ def test_a_resource_as_the_module_returns_it() -> None:
         "component": "network",
         "tagged": False,
         "attributes": {"cidr": "10.77.0.0/16"},
+        "since": "",
+        "expires_at": "",
     }

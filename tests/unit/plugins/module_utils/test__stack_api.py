@@ -88,6 +88,14 @@ def test_a_vpc_is_found_with_its_facts(account: Any, vpc: str) -> None:
     }
 
 
+def test_an_instance_says_since_when_and_until_when_it_runs(account: Any, ec2: Any, subnet: str) -> None:
+    instance = start_instance(ec2, subnet)
+    ec2.create_tags(Resources=[instance], Tags=[{"Key": "trainyard:expires-at", "Value": "2026-11-22T02:30:00Z"}])
+    resource = found(account)["instance", instance]
+    launched = ec2.describe_instances()["Reservations"][0]["Instances"][0]["LaunchTime"]
+    assert (resource.since, resource.expires_at) == (f"{launched:%Y-%m-%dT%H:%M:%SZ}", "2026-11-22T02:30:00Z")
+
+
 MAKERS: dict[str, Callable[[Any, str], Any]] = {
     "elastic_ip": lambda ec2, stack: ec2.allocate_address(
         Domain="vpc", TagSpecifications=specification("elastic-ip", stack)
