@@ -19,7 +19,7 @@ from moto.efs.exceptions import FileSystemNotFound
 from moto.efs.responses import EFSResponse
 from moto.ssm.models import SimpleSystemManagerBackend
 
-from lab import attachments, launches
+from lab import attachments, launches, storage
 from lab.addresses import AddressPool
 from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES
 from lab.patching import regional_backends, replaces
@@ -37,6 +37,7 @@ def install(pool: AddressPool) -> None:
     _forget_tags_of_what_is_gone()
     _filter_nat_gateways_by_tag()
     _answer_legacy_file_system_tags()
+    storage.install()
 
 
 def _start_with_an_empty_account() -> None:

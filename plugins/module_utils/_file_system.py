@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ansible_collections.trainyard.aws.plugins.module_utils._file_system_settings import (
+    Settings,
+    Step,
+    settings_as_result,
+    steps_of_settings,
+)
 
 _SETTLED = ("available", "error")
 _LEAVING = ("deleting", "deleted")
@@ -22,6 +29,7 @@ class MountTarget:
     id: str = ""
     state: str = "available"
     ip_address: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,15 +41,8 @@ class FileSystem:
     id: str = ""
     state: str = "available"
     encrypted: bool = True
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change. ``subject`` is a subnet, a mount target or a tag key, by verb; ``reason`` is for the user."""
-
-    verb: str
-    subject: str
-    reason: str
+    arn: str = ""
+    settings: Settings = field(default_factory=Settings)
 
 
 def creation_token(stack: str, name: str) -> str:
@@ -49,8 +50,11 @@ def creation_token(stack: str, name: str) -> str:
     return hashlib.sha256(f"{stack}/{name}".encode()).hexdigest()
 
 
-def steps_to(want: FileSystem | None, have: FileSystem | None) -> tuple[Step, ...]:
-    """What has to be done, in order; nothing when ``have`` is as wanted. ``want`` None means it should be gone."""
+def steps_to(want: FileSystem | None, have: FileSystem | None, purge: bool = False) -> tuple[Step, ...]:
+    """What has to be done, in order; nothing when ``have`` is as wanted. ``want`` None means it should be gone.
+
+    ``purge``: mount targets in subnets that are not listed go.
+    """
     if have and have.state in _LEAVING:
         have = None
     if want is None:
@@ -58,25 +62,29 @@ def steps_to(want: FileSystem | None, have: FileSystem | None) -> tuple[Step, ..
     steps: list[Step] = []
     if have is None:
         steps.append(Step("create", want.tags.get("Name", ""), "it does not exist"))
-        have = FileSystem(tags=want.tags, mount_targets=())
+        at_birth = Settings(throughput=want.settings.throughput, backup=want.settings.backup)
+        have = FileSystem(tags=want.tags, mount_targets=(), settings=at_birth)
     missing = {key for key, value in want.tags.items() if have.tags.get(key) != value}
     steps += [Step("tag", key, "the tag is missing or differs") for key in sorted(missing)]
-    return tuple(steps) + _steps_of_targets(want, have)
+    return (*steps, *_steps_of_targets(want, have, purge), *steps_of_settings(want.settings, have.settings))
 
 
 def _steps_to_remove(have: FileSystem | None) -> tuple[Step, ...]:
     if have is None:
         return ()
-    targets = tuple(Step("remove_target", target.id, "the file system is to go") for target in _staying(have))
-    return (*targets, Step("remove", have.id, "it is still there"))
+    doors = [Step("remove_target", target.id, "the file system is to go") for target in _staying(have)]
+    doors += [
+        Step("remove_access_point", point.id, "the file system is to go") for point in have.settings.access_points
+    ]
+    return (*doors, Step("remove", have.id, "it is still there"))
 
 
-def _steps_of_targets(want: FileSystem, have: FileSystem) -> tuple[Step, ...]:
+def _steps_of_targets(want: FileSystem, have: FileSystem, purge: bool) -> tuple[Step, ...]:
     present = {target.subnet_id: target for target in _staying(have)}
     wanted = {target.subnet_id: target for target in want.mount_targets}
     steps = []
     for subnet, target in sorted(present.items()):
-        if subnet not in wanted:
+        if purge and subnet not in wanted:
             steps.append(Step("remove_target", target.id, "its subnet is not wanted"))
     for subnet, target in sorted(wanted.items()):
         if subnet not in present:
@@ -128,10 +136,29 @@ def as_result(have: FileSystem | None) -> dict[str, t.Any]:
             {
                 "mount_target_id": target.id,
                 "subnet_id": target.subnet_id,
+                "zone": target.zone,
                 "ip_address": target.ip_address,
                 "security_group_ids": sorted(target.security_group_ids),
                 "state": target.state,
             }
             for target in have.mount_targets
         ],
+        **settings_as_result(have.settings),
     }
+
+
+def adoption_fault(have: FileSystem | None, identifier: str, zones: t.Iterable[str]) -> str:
+    """Why nodes in these zones could not mount a file system that is not ours, or an empty text."""
+    if have is None:
+        return f"There is no file system {identifier} in this region. Correct the id, or leave it out to get a new one."
+    if have.state in _LEAVING:
+        return f"File system {identifier} is being deleted. Name another, or leave it out to get a new one."
+    served = {target.zone for target in _staying(have)}
+    missing = sorted(set(zones) - served)
+    if missing:
+        return (
+            f"File system {identifier} has no mount target in {' and '.join(missing)}, and what is adopted is never "
+            f"changed. Add one there (aws efs create-mount-target --file-system-id {identifier} --subnet-id ... "
+            "--security-groups ...) that lets in TCP 2049 from the nodes, or leave the id out to get a new file system."
+        )
+    return ""

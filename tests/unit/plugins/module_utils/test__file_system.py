@@ -8,6 +8,11 @@ import dataclasses
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _file_system as decide
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system import FileSystem, MountTarget
+from ansible_collections.trainyard.aws.plugins.module_utils._file_system_settings import (
+    AccessPoint,
+    Settings,
+    Throughput,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,10 +52,10 @@ def steps(want: FileSystem | None, have: FileSystem | None) -> list[tuple[str, s
         pytest.param(
             dataclasses.replace(WANT, mount_targets=(MountTarget("subnet-2", ("sg-1",)),)),
             HAVE,
-            [("remove_target", "fsmt-1"), ("add_target", "subnet-2")],
-            id="another subnet: the old door goes first",
+            [("add_target", "subnet-2")],
+            id="another subnet: the door not told about stays",
         ),
-        pytest.param(dataclasses.replace(WANT, mount_targets=()), HAVE, [("remove_target", "fsmt-1")], id="no door"),
+        pytest.param(dataclasses.replace(WANT, mount_targets=()), HAVE, [], id="no door is told about"),
         pytest.param(
             WANT,
             target(state="creating", security_group_ids=()),
@@ -72,10 +77,56 @@ def test_steps(want: FileSystem | None, have: FileSystem | None, expected: list[
     assert steps(want, have) == expected
 
 
+@pytest.mark.parametrize(
+    ("doors", "expected"),
+    [
+        pytest.param((MountTarget("subnet-2", ("sg-1",)),), ["remove_target", "add_target"], id="the old one first"),
+        pytest.param((), ["remove_target"], id="none"),
+        pytest.param((MountTarget("subnet-1", ("sg-1",)),), [], id="as it is"),
+    ],
+)
+def test_doors_go_if_that_is_asked_for(doors: tuple[MountTarget, ...], expected: list[str]) -> None:
+    want = dataclasses.replace(WANT, mount_targets=doors)
+    assert [step.verb for step in decide.steps_to(want, HAVE, purge=True)] == expected
+
+
+def test_an_access_point_goes_before_its_file_system() -> None:
+    settings = Settings(access_points=(AccessPoint("/runs", 1000, 1000, id="fsap-1"),))
+    have = dataclasses.replace(HAVE, settings=settings)
+    assert steps(None, have) == [("remove_target", "fsmt-1"), ("remove_access_point", "fsap-1"), ("remove", "fs-1")]
+
+
+def test_what_its_creation_sets_is_no_step() -> None:
+    settings = Settings(throughput=Throughput("elastic"), backup=True, tls_required=True)
+    want = dataclasses.replace(WANT, mount_targets=(), settings=settings)
+    assert [verb for verb, _ in steps(want, None)] == ["create", "set_policy"]
+
+
+@pytest.mark.parametrize(
+    ("have", "zones", "expected"),
+    [
+        pytest.param(None, ["us-east-1a"], "There is no file system fs-1", id="not there"),
+        pytest.param(dataclasses.replace(HAVE, state="deleting"), [], "is being deleted", id="going"),
+        pytest.param(target(zone="us-east-1a"), ["us-east-1a"], "", id="reached"),
+        pytest.param(
+            target(zone="us-east-1a"),
+            ["us-east-1c", "us-east-1a", "us-east-1b"],
+            "has no mount target in us-east-1b and us-east-1c, and what is adopted is never changed",
+            id="zones without a door",
+        ),
+        pytest.param(target(zone="us-east-1a", state="deleting"), ["us-east-1a"], "has no mount", id="door going"),
+    ],
+)
+def test_what_is_adopted_must_be_within_reach(have: FileSystem | None, zones: list[str], expected: str) -> None:
+    fault = decide.adoption_fault(have, "fs-1", zones)
+    assert bool(fault) is bool(expected)
+    assert expected in fault
+
+
 def test_every_step_has_a_reason() -> None:
     want = dataclasses.replace(WANT, tags={**TAGS, "a": "1"}, mount_targets=(MountTarget("subnet-2", ()),))
     for have in (None, HAVE):
-        assert all(step.reason for step in decide.steps_to(want, have))
+        assert all(step.reason for step in decide.steps_to(want, have, purge=True))
     assert all(step.reason for step in decide.steps_to(None, HAVE))
 
 
@@ -153,9 +204,11 @@ def test_as_result() -> None:
             {
                 "mount_target_id": "fsmt-1",
                 "subnet_id": "subnet-1",
+                "zone": "",
                 "ip_address": "10.77.1.7",
                 "security_group_ids": ["sg-1", "sg-2"],
                 "state": "available",
             }
         ],
+        "access_points": [],
     }

@@ -8,6 +8,12 @@ from typing import Any
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _file_system_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system import FileSystem, MountTarget, Step
+from ansible_collections.trainyard.aws.plugins.module_utils._file_system_settings import (
+    AccessPoint,
+    Lifecycle,
+    Settings,
+    Throughput,
+)
 from botocore.exceptions import ClientError
 
 TAGS = {"Name": "checkpoints", "trainyard:stack": "dcgan"}
@@ -133,6 +139,56 @@ def test_a_creation_that_is_refused_is_a_fault() -> None:
 )
 def test_each_step_is_one_call(verb: str, subject: str, expected: tuple[str, dict[str, Any]]) -> None:
     assert take(Efs("available"), verb, subject) == [expected]
+
+
+SETTINGS = Settings(
+    throughput=Throughput("provisioned", 64),
+    lifecycle=Lifecycle(30, back_on_access=True),
+    backup=False,
+    access_point=AccessPoint("/runs", 1000, 1000),
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "operation", "expected"),
+    [
+        ("set_throughput", "update_file_system", {"ThroughputMode": "provisioned", "ProvisionedThroughputInMibps": 64}),
+        (
+            "set_lifecycle",
+            "put_lifecycle_configuration",
+            {
+                "LifecyclePolicies": [
+                    {"TransitionToIA": "AFTER_30_DAYS"},
+                    {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"},
+                ]
+            },
+        ),
+        ("set_backup", "put_backup_policy", {"BackupPolicy": {"Status": "DISABLED"}}),
+        ("remove_policy", "delete_file_system_policy", {}),
+        (
+            "add_access_point",
+            "create_access_point",
+            {"PosixUser": {"Uid": 1000, "Gid": 1000}, "Tags": [{"Key": key, "Value": TAGS[key]} for key in TAGS]},
+        ),
+    ],
+)
+def test_each_setting_is_one_call(verb: str, operation: str, expected: dict[str, Any]) -> None:
+    want = FileSystem(tags=TAGS, mount_targets=(), settings=SETTINGS)
+    ((called, arguments),) = take(Efs("available"), verb, want=want)
+    assert called == operation
+    assert arguments["FileSystemId"] == "fs-1"
+    assert {key: arguments[key] for key in expected} == expected
+
+
+def test_creation_sets_throughput_and_backup() -> None:
+    want = FileSystem(tags=TAGS, mount_targets=(), settings=SETTINGS)
+    ((_, arguments),) = take(Efs(None), "create", "checkpoints", want)
+    assert (arguments["ThroughputMode"], arguments["ProvisionedThroughputInMibps"]) == ("provisioned", 64)
+    assert arguments["Backup"] is False
+
+
+def test_an_access_point_is_removed_by_its_id() -> None:
+    assert take(Efs(None), "remove_access_point", "fsap-1") == [("delete_access_point", {"AccessPointId": "fsap-1"})]
 
 
 @pytest.mark.parametrize(("verb", "subject"), [("remove", "fs-1"), ("add_target", "subnet-1")])

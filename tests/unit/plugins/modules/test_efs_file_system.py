@@ -98,18 +98,85 @@ def test_check_mode_tells_and_writes_nothing(run_module: Any, account: Any, door
     assert account.writing_calls == []
 
 
-def test_doors_follow_what_is_listed(run_module: Any, doors: dict[str, str]) -> None:
+def test_doors_not_listed_stay_unless_they_are_to_go(run_module: Any, doors: dict[str, str]) -> None:
     run_module(efs_file_system, **arguments(doors))
-    moved = run_module(efs_file_system, **arguments(doors, subnet_ids=[doors["b"]]))
+    other = arguments(doors, subnet_ids=[doors["b"]])
+    more = run_module(efs_file_system, **other)
+    assert verbs(more) == ["add_target"]
+    assert {door["zone"] for door in more["file_system"]["mount_targets"]} == {"us-east-1a", "us-east-1b"}
+    fewer = run_module(efs_file_system, **other, purge_mount_targets=True)
+    assert verbs(fewer) == ["remove_target"]
+    assert [door["subnet_id"] for door in fewer["file_system"]["mount_targets"]] == [doors["b"]]
+    moved = run_module(efs_file_system, **arguments(doors, purge_mount_targets=True))
     assert verbs(moved) == ["remove_target", "add_target"]
-    assert [door["subnet_id"] for door in moved["file_system"]["mount_targets"]] == [doors["b"]]
-    other = arguments(doors, subnet_ids=[doors["b"]], security_group_ids=[doors["other_group"]])
-    changed = run_module(efs_file_system, **other)
-    assert verbs(changed) == ["set_groups"]
-    assert changed["file_system"]["mount_targets"][0]["security_group_ids"] == [doors["other_group"]]
-    closed = run_module(efs_file_system, **arguments(doors, subnet_ids=[]))
+    closed = run_module(efs_file_system, **arguments(doors, subnet_ids=[], purge_mount_targets=True))
     assert verbs(closed) == ["remove_target"]
     assert closed["file_system"]["mount_targets"] == []
+
+
+def test_security_groups_are_mended(run_module: Any, doors: dict[str, str]) -> None:
+    run_module(efs_file_system, **arguments(doors))
+    changed = run_module(efs_file_system, **arguments(doors, security_group_ids=[doors["other_group"]]))
+    assert verbs(changed) == ["set_groups"]
+    assert changed["file_system"]["mount_targets"][0]["security_group_ids"] == [doors["other_group"]]
+
+
+SETTINGS = {
+    "throughput_mode": "elastic",
+    "lifecycle": {"ia_days": 30, "archive_days": 90, "back_on_access": True},
+    "backup_enabled": True,
+    "tls_required": True,
+    "access_point": {"path": "/runs", "uid": 1000, "gid": 1001},
+}
+
+
+def test_settings_are_made_once(run_module: Any, account: Any, doors: dict[str, str]) -> None:
+    wanted = arguments(doors, subnet_ids=[doors["a"], doors["b"]], **SETTINGS)
+    first = run_module(efs_file_system, **wanted)
+    assert verbs(first) == ["create", "add_target", "add_target", "set_lifecycle", "set_policy", "add_access_point"]
+    made = first["file_system"]
+    assert {key: made[key] for key in SETTINGS if key in made} == {
+        key: value for key, value in SETTINGS.items() if key != "access_point"
+    }
+    (point,) = made["access_points"]
+    assert (point["path"], point["uid"], point["gid"]) == ("/runs", 1000, 1001)
+    tags = account.client("efs").describe_access_points()["AccessPoints"][0]["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {**TAGS, "Name": "checkpoints"}
+
+    account.calls.clear()
+    second = run_module(efs_file_system, **wanted)
+    assert (second["changed"], second["steps"], second["file_system"]) == (False, [], made)
+    assert account.writing_calls == []
+
+    gone = run_module(efs_file_system, **arguments(doors, state="absent"))
+    assert verbs(gone) == ["remove_target", "remove_target", "remove_access_point", "remove"]
+    assert account.client("efs").describe_access_points()["AccessPoints"] == []
+
+
+def test_settings_that_aws_would_refuse_are_told_before_anything_is_made(
+    run_module: Any, account: Any, doors: dict[str, str]
+) -> None:
+    answer = run_module(efs_file_system, **arguments(doors, lifecycle={"ia_days": 31}))
+    assert answer["msg"].startswith("Files cannot move after 31 days. Choose 0 (never) or one of 1, 7, 14")
+    assert account.writing_calls == []
+
+
+def test_one_that_is_not_ours_is_looked_at_and_never_changed(
+    run_module: Any, account: Any, doors: dict[str, str]
+) -> None:
+    efs = account.client("efs")
+    identity = efs.create_file_system(CreationToken="theirs")["FileSystemId"]
+    efs.create_mount_target(FileSystemId=identity, SubnetId=doors["a"], SecurityGroups=[doors["group"]])
+    account.calls.clear()
+    found = run_module(efs_file_system, **arguments(doors, file_system_id=identity))
+    assert (found["changed"], found["file_system"]["file_system_id"]) == (False, identity)
+    missing = run_module(efs_file_system, **arguments(doors, file_system_id=identity, subnet_ids=[doors["b"]]))
+    assert f"{identity} has no mount target in us-east-1b" in missing["msg"]
+    kept = run_module(efs_file_system, **arguments(doors, file_system_id=identity, state="absent"))
+    assert "is not ours and is not removed" in kept["msg"]
+    unknown = run_module(efs_file_system, **arguments(doors, file_system_id="fs-00000000"))
+    assert "There is no file system fs-00000000" in unknown["msg"]
+    assert account.writing_calls == []
 
 
 def test_tags_are_mended_and_foreign_ones_stay(run_module: Any, account: Any, doors: dict[str, str]) -> None:
