@@ -198,9 +198,7 @@ def _set(client: Client, verb: str, want: FileSystem, have: FileSystem) -> None:
             FileSystemId=have.id, BackupPolicy={"Status": "ENABLED" if wish.backup else "DISABLED"}
         )
     elif verb == "set_policy":
-        client.put_file_system_policy(
-            FileSystemId=have.id, Policy=policy_requiring_tls(have.arn, have.settings.policy)
-        )
+        client.put_file_system_policy(FileSystemId=have.id, Policy=policy_requiring_tls(have.arn, have.settings.policy))
     elif verb == "remove_policy":
         client.delete_file_system_policy(FileSystemId=have.id)
     elif verb == "add_access_point" and wish.access_point:

@@ -84,9 +84,7 @@ def test_faults(want: Settings, expected: str) -> None:
     assert expected in fault
 
 
-@pytest.mark.parametrize(
-    "lifecycle", [Lifecycle(), Lifecycle(1), Lifecycle(30, 90), Lifecycle(0, 365, True)], ids=str
-)
+@pytest.mark.parametrize("lifecycle", [Lifecycle(), Lifecycle(1), Lifecycle(30, 90), Lifecycle(0, 365, True)], ids=str)
 def test_lifecycle_comes_back_as_it_was_set(lifecycle: Lifecycle) -> None:
     assert decide.lifecycle_of(decide.as_lifecycle_policies(lifecycle)) == lifecycle
 
