@@ -38,8 +38,30 @@ MACHINE_IMAGES = (
         True,
     ),
 )
+# The names under which AWS publishes images (documentation of Amazon Linux, Canonical, Debian and the Deep Learning AMIs).
+# All of them stand for a box of Debian here: plain ones for the empty box, Deep Learning ones for the box with Docker.
+PLAIN_PARAMETERS = (
+    *(
+        f"/aws/service/canonical/ubuntu/server/{release}/stable/current/amd64/hvm/ebs-{volume}/ami-id"
+        for release, volume in (("22.04", "gp2"), ("24.04", "gp3"))
+    ),
+    *(f"/aws/service/debian/release/{release}/latest/amd64" for release in ("12", "13")),
+    *(
+        f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-{kernel}-x86_64"
+        for kernel in ("default", "6.1", "6.12", "6.18")
+    ),
+)
+DEEP_LEARNING_PARAMETERS = tuple(
+    f"/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-{system}/latest/ami-id"
+    for system in ("ubuntu-22.04", "ubuntu-24.04", "amazon-linux-2023")
+)
 CREATED = datetime(2026, 11, 20, tzinfo=UTC).replace(tzinfo=None)
 
 
 def by_ami(ami: str) -> MachineImage | None:
     return next((image for image in MACHINE_IMAGES if image.ami == ami), None)
+
+
+def parameters_of(image: MachineImage) -> tuple[str, ...]:
+    """Every SSM parameter that holds the image's id."""
+    return (image.parameter, *(DEEP_LEARNING_PARAMETERS if image.has_docker else PLAIN_PARAMETERS))

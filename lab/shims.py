@@ -17,11 +17,11 @@ from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix, tag_filter_matche
 from moto.efs import urls as efs_urls
 from moto.efs.exceptions import FileSystemNotFound
 from moto.efs.responses import EFSResponse
-from moto.ssm.models import SimpleSystemManagerBackend
+from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
 from lab import attachments, launches, storage
 from lab.addresses import AddressPool
-from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES
+from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES, MachineImage, parameters_of
 from lab.patching import regional_backends, replaces
 
 
@@ -82,10 +82,25 @@ def _publish_machine_images_in_ssm() -> None:
     @replaces(SimpleSystemManagerBackend, "__init__")
     def with_images(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
+        self._parameters.latest_amis_loaded = True  # moto's own list names images that the lab cannot boot
         for image in MACHINE_IMAGES:
-            self.put_parameter(
-                image.parameter, image.description, image.ami, "String", "", None, False, [], "text", "Standard", None
-            )
+            for name in parameters_of(image):
+                self._parameters[name] = [_parameter(self, name, image)]
+
+
+def _parameter(backend: SimpleSystemManagerBackend, name: str, image: MachineImage) -> Parameter:
+    return Parameter(
+        account_id=backend.account_id,
+        name=name,
+        value=image.ami,
+        parameter_type="String",
+        description=image.description,
+        allowed_pattern=None,
+        keyid=None,
+        last_modified_date=CREATED.timestamp(),
+        version=1,
+        data_type="text",
+    )
 
 
 def _give_public_addresses_from(pool: AddressPool) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.tests.running_lab import RunningLab, Stack, eventually
+import pytest
+
+from lab.tests.running_lab import RunningLab, Stack, error_of, eventually
 
 
 def interfaces_of(lab: RunningLab, instance: dict[str, Any]) -> list[str]:
@@ -147,3 +149,29 @@ def test_tags_name_their_resources_as_aws_does(lab: RunningLab, stack: Stack) ->
     assert eventually(lambda: ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["State"] == "deleted")
     ec2.release_address(AllocationId=address)
     assert tagged() == {**long_lived, **lingering}, "tags of deleted resources are gone"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "box"),
+    [
+        ("/aws/service/canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id", "debian-12"),
+        ("/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", "debian-12"),
+        ("/aws/service/debian/release/12/latest/amd64", "debian-12"),
+        ("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", "debian-12"),
+        (
+            "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id",
+            "deep-learning",
+        ),
+    ],
+)
+def test_the_public_parameters_of_images_stand_for_the_boxes(lab: RunningLab, parameter: str, box: str) -> None:
+    ssm = lab.client("ssm")
+    assert ssm.get_parameter(Name=parameter)["Parameter"]["Value"] == lab.image(box)
+
+
+def test_an_image_that_the_lab_cannot_boot_has_no_parameter(lab: RunningLab) -> None:
+    for name in (
+        "/aws/service/debian/release/12/latest/arm64",
+        "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
+    ):
+        assert error_of(lab.client("ssm").get_parameter, Name=name) == "ParameterNotFound"

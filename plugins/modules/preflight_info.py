@@ -9,27 +9,49 @@ module: preflight_info
 short_description: Find everything that would stop a stack, before it is begun
 version_added: 1.0.0
 description:
-  - Checks tools, credentials, region, address ranges, instance types, zone, images and the SSH key in one pass.
+  - Checks tools, credentials, region, address ranges, node groups, instance types, zones, images, adopted things and the
+    SSH key in one pass.
   - Reads only, spends nothing, and does not fail on what it finds; every fault comes with what to do about it.
 options:
   stack_name:
     description: Name of the stack.
     type: str
     required: true
-  instance_types:
-    description: Instance types that the stack uses; all must be offered in one zone.
+  machines:
+    description:
+      - What is started beside the node groups, such as the bastion. Each entry has a C(name), C(instance_types) of which
+        one will do, and an C(image).
+      - An image is an C(ami-) id, the name of an SSM parameter that holds one, or a short name such as V(ubuntu-24.04),
+        V(debian-12), V(al2023) or V(deep-learning-ubuntu-22.04).
     type: list
-    elements: str
-    required: true
-  images:
-    description: Machine images, each an C(ami-) id or the name of an SSM parameter that holds one.
+    elements: dict
+    default: []
+  node_groups:
+    description: The node groups as the user writes them; see O(machines) for images.
     type: list
-    elements: str
-    required: true
-  zone:
-    description: The availability zone asked for; empty to take the first that offers every type.
+    elements: dict
+    default: []
+  node_image:
+    description: The image of node groups that name none.
     type: str
     default: ""
+  zones:
+    description: The availability zones asked for; empty to take those that offer most types.
+    type: list
+    elements: str
+    default: []
+  existing_subnets:
+    description: The zones of the subnets that the stack has already, by their address ranges; they win.
+    type: dict
+    default: {}
+  door:
+    description: How SSH comes in, V(bastion), V(ssm) or V(instance_connect).
+    type: str
+    default: bastion
+  egress:
+    description: How nodes get out, V(nat_gateway), V(nat_instance) or V(endpoints).
+    type: str
+    default: nat_gateway
   allowed_cidrs:
     description: Address ranges from which SSH to the bastion is allowed.
     type: list
@@ -39,8 +61,22 @@ options:
     description: Address range of the VPC.
     type: str
     required: true
-  subnet_cidrs:
-    description: Address ranges of the subnets, in lists by the name of the variable that holds each list.
+  public_cidrs:
+    description: Address ranges of the public subnets, one for each zone.
+    type: list
+    elements: str
+    default: []
+  private_cidrs:
+    description: Address ranges of the private subnets, one for each zone.
+    type: list
+    elements: str
+    default: []
+  time_to_live:
+    description: After which time the stack ends, such as V(12h); empty for never.
+    type: str
+    default: ""
+  adopted:
+    description: Ids of things that are there already and that the stack shall use.
     type: dict
     default: {}
   ssh_key_file:
@@ -48,10 +84,16 @@ options:
     type: str
     default: ""
   tools:
-    description: Commands that must be on the controller.
+    description: Commands that must be on the controller, beside those that O(door) needs.
     type: list
     elements: str
     default: [ssh, ssh-keygen]
+  address_url:
+    description:
+      - An address on the internet that answers with the caller's own IPv4 address. It is asked only when
+        O(allowed_cidrs) has a fault, to offer the address in the fix. Empty to ask nobody.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Can run in check mode and return the same answer.
@@ -74,10 +116,15 @@ EXAMPLES = r"""
 - name: Look before anything is created
   trainyard.aws.preflight_info:
     stack_name: dcgan
-    instance_types: [g6.12xlarge, t3.micro]
-    images: [/aws/service/canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id]
+    machines:
+      - {name: bastion, instance_types: [t3.micro], image: ubuntu-24.04}
+    node_groups:
+      - {name: train, count: 1, instance_types: [g6.12xlarge, g5.12xlarge]}
+    node_image: deep-learning-ubuntu-22.04
     allowed_cidrs: [192.0.2.7/32]
     vpc_cidr: 10.77.0.0/16
+    public_cidrs: [10.77.0.0/24]
+    private_cidrs: [10.77.1.0/24]
     region: us-east-1
   register: preflight
 
@@ -115,8 +162,27 @@ account_id:
   type: str
   returned: success
   sample: "123456789012"
+credentials:
+  description: Where the credentials come from and when they end.
+  type: dict
+  returned: success
+  contains:
+    method:
+      description: How boto3 found them; empty when there are none.
+      type: str
+      sample: sso
+    expires_at:
+      description: When they end, in UTC; empty when nobody knows or they do not.
+      type: str
+      sample: "2026-11-21T18:00:00Z"
+warnings_found:
+  description: What does not stop the work, and is seldom meant.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 zones:
-  description: The zones that offer every instance type; empty when there is none.
+  description: A zone for each subnet of a kind; empty when there are not enough.
   type: list
   elements: str
   returned: success
@@ -125,83 +191,207 @@ image_ids:
   description: The AMI id of each image asked for; empty text where there is none.
   type: dict
   returned: success
-  sample: {"/aws/service/debian/release/12/latest/amd64": "ami-0123456789abcdef0"}
+  sample: {"debian-12": "ami-0123456789abcdef0"}
 root_devices:
   description: The device name of the root volume in each image asked for.
   type: dict
   returned: success
-  sample: {"/aws/service/debian/release/12/latest/amd64": "/dev/xvda"}
+  sample: {"debian-12": "/dev/xvda"}
+machines:
+  description: For each machine and node group by its name, the types, the AMI id and the device name of its root volume.
+  type: dict
+  returned: success
+  sample: {"train": {"instance_types": ["g6.xlarge"], "image_id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
+adopted:
+  description: The adopted VPC's range, and the adopted subnets by their zones.
+  type: dict
+  returned: success
+  sample: {"vpc_cidr": "", "public_subnets": {}, "private_subnets": {}}
 """
 
+import os
+import time
+
+from ansible.module_utils.ansible_release import __version__ as ansible_version
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight as decide
+from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_adopted as adoption
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_api as api
+from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_groups as groups
 
 try:
+    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.session import Session
 except ImportError:
     pass  # AnsibleAWSModule says so
 
+TEXTS = {"type": "list", "elements": "str", "default": []}
+DICTS = {"type": "list", "elements": "dict", "default": []}
 ARGUMENTS = {
     "stack_name": {"type": "str", "required": True},
-    "instance_types": {"type": "list", "elements": "str", "required": True},
-    "images": {"type": "list", "elements": "str", "required": True},
-    "zone": {"type": "str", "default": ""},
-    "allowed_cidrs": {"type": "list", "elements": "str", "default": []},
+    "machines": DICTS,
+    "node_groups": DICTS,
+    "node_image": {"type": "str", "default": ""},
+    "zones": TEXTS,
+    "existing_subnets": {"type": "dict", "default": {}},
+    "door": {"type": "str", "default": "bastion"},
+    "egress": {"type": "str", "default": "nat_gateway"},
+    "allowed_cidrs": TEXTS,
     "vpc_cidr": {"type": "str", "required": True},
-    "subnet_cidrs": {"type": "dict", "default": {}},
+    "public_cidrs": TEXTS,
+    "private_cidrs": TEXTS,
+    "time_to_live": {"type": "str", "default": ""},
+    "adopted": {"type": "dict", "default": {}},
     "ssh_key_file": {"type": "str", "default": "", "no_log": False},
     "tools": {"type": "list", "elements": "str", "default": ["ssh", "ssh-keygen"]},
+    "address_url": {"type": "str", "default": ""},
 }
 
 
 def faults_here(params: dict) -> list:
     """What can be said without AWS."""
+    cidrs = decide.cidr_faults(params["allowed_cidrs"], params["door"])
+    tools = decide.tools_for(params["door"], params["tools"])
     return [
         *decide.stack_faults(params["stack_name"]),
-        *decide.tool_faults(api.missing_tools(params["tools"])),
+        *decide.duration_faults("stack_time_to_live", params["time_to_live"]),
+        *decide.tool_faults(api.missing_tools(tools)),
+        *decide.version_faults(
+            ansible_version, boto3.__version__, api.aws_cli_version("aws" if "aws" in tools else "")
+        ),
         *decide.key_faults(api.key_file(params["ssh_key_file"])),
-        *decide.cidr_faults(params["allowed_cidrs"]),
-        *decide.network_faults(params["vpc_cidr"], decide.each_cidr(params["subnet_cidrs"])),
+        *decide.with_own_address(cidrs, api.own_address(params["address_url"]) if cidrs else ""),
+        *network_faults(params),
+        *groups.group_faults(params["node_groups"]),
+        *adoption.written_faults(params["adopted"], params["door"]),
     ]
 
 
-def offers(module: AnsibleAWSModule) -> tuple:
-    """Zone, image ids and faults, as far as AWS is concerned."""
-    ec2, wanted = module.client("ec2"), module.params["instance_types"]
-    zones = api.zones_by_type(ec2, wanted)
-    unknown = [name for name in wanted if not zones[name]]
-    faults = decide.type_faults(wanted, zones, api.all_types(ec2) if unknown else [], module.region)
-    zone, zone_faults = decide.choose_zone(wanted, zones, module.params["zone"])
-    architectures = api.architectures_of(ec2, [name for name in wanted if zones[name]])
-    images = [
-        api.find_image(ec2, module.client("ssm"), reference) for reference in dict.fromkeys(module.params["images"])
+def network_faults(params: dict) -> list:
+    """Faults of the address plan and of the ways in and out; an adopted VPC has its own plan."""
+    adopted, plan = params["adopted"].get("vpc_id"), (params["public_cidrs"], params["private_cidrs"])
+    if adopted:
+        return decide.way_faults(params["door"], params["egress"], ["adopted"], ["adopted"])
+    return [
+        *decide.network_faults(params["vpc_cidr"], *plan),
+        *decide.way_faults(params["door"], params["egress"], *plan),
     ]
-    faults += ([] if unknown else zone_faults) + decide.image_faults(images, architectures)
-    return zone, images, faults
+
+
+def machines_of(ec2: object, params: dict) -> list:
+    """Everything that is to be started, with the types that each may be started on."""
+    written = [
+        decide.Machine(item["name"], tuple(item["instance_types"]), item["image"]) for item in params["machines"]
+    ]
+    for group in params["node_groups"]:
+        types = list(group.get("instance_types") or ())
+        written.append(decide.Machine(str(group.get("name")), tuple(types), group.get("image") or params["node_image"]))
+    return written
+
+
+def answer_of_aws(module: AnsibleAWSModule) -> tuple:
+    """What AWS offers of what is wanted, and the faults of that."""
+    params, ec2 = module.params, module.client("ec2")
+    machines = machines_of(ec2, params)
+    wanted = sorted({name for machine in machines for name in machine.types})
+    zones_of = api.zones_by_type(ec2, wanted)
+    offered = [name for name in wanted if zones_of[name]]
+    near = api.all_types(ec2) if len(offered) < len(wanted) else []
+    faults = decide.type_faults(wanted, zones_of, near, module.region)
+    found = api.adopted_of(module.client, params["adopted"])
+    faults += adoption.found_faults(params["adopted"], found, module.region)
+    there = decide.existing_zones(params["public_cidrs"], params["private_cidrs"], params["existing_subnets"])
+    if params["adopted"].get("vpc_id"):
+        there = list(adoption.by_zone(params["adopted"].get("private_subnet_ids") or (), found))
+    needs = [machine.types for machine in machines]
+    zones, zone_faults = decide.choose_zones(needs, zones_of, params["zones"], there)
+    types = api.describe_types(ec2, offered)
+    images, image_faults = images_of(module, machines, types)
+    faults += [*zone_faults, *groups.zone_faults(params["node_groups"], zones), *image_faults]
+    faults += groups.efa_faults(params["node_groups"], {item.name: item.types for item in machines}, types.efa)
+    return faults, zones, list(zip(machines, images)), found
+
+
+def images_of(module: AnsibleAWSModule, machines: list, types: api.Types) -> tuple:
+    """The image of each machine, and the faults; an image that several machines name is looked for once."""
+    known: dict = {}
+    images, faults = [], []
+    for machine in machines:
+        architectures = decide.common_architectures(machine.types, types.architectures)
+        parameter = decide.image_parameter(machine.image, architectures)
+        if parameter not in known:
+            known[parameter] = api.find_image(module.client("ec2"), module.client("ssm"), machine.image, parameter)
+        images.append(known[parameter])
+        faults += decide.image_faults(machine, known[parameter], types.architectures)
+    return images, list(dict.fromkeys(faults))
+
+
+def result(module: AnsibleAWSModule) -> dict:
+    """Everything that preflight knows. Without credentials that work, that is what this machine knows."""
+    params = module.params
+    profile = params["profile"] or os.environ.get("AWS_PROFILE", "")
+    session = Session(profile=params["profile"])
+    faults, warnings = faults_here(params), groups.group_warnings(params["node_groups"])
+    profile_faults = decide.profile_faults(profile, session.available_profiles)
+    faults += profile_faults
+    account, zones, machines, found, credentials = "", [], [], adoption.Adopted(), api.Credentials()
+    if not profile_faults:
+        credentials = api.credentials_of(session, os.environ)
+        left = credentials.expires - time.time() if credentials.expires else None
+        warnings += decide.expiry_warnings(left, credentials.renews_itself)
+        hint = decide.region_hint(module.region, session.get_available_regions("ec2"))
+        account, account_faults = api.account_of(module.client("sts"), hint)
+        faults += account_faults
+    if account:
+        more, zones, machines, found = answer_of_aws(module)
+        faults += more
+    return {
+        "faults": [{"subject": fault.subject, "what": fault.what, "fix": fault.fix} for fault in faults],
+        "report": decide.report(faults),
+        "warnings_found": warnings,
+        "account_id": account,
+        "credentials": {"method": credentials.method, "expires_at": decide.utc(credentials.expires)},
+        "zones": zones,
+        **described(machines),
+        "adopted": adopted(params["adopted"], found),
+    }
+
+
+def described(machines: list) -> dict:
+    """The images by what they are called and by who uses them."""
+    return {
+        "image_ids": {machine.image: image.id for machine, image in machines},
+        "root_devices": {machine.image: image.root_device for machine, image in machines},
+        "machines": {
+            machine.name: {
+                "instance_types": list(machine.types),
+                "image_id": image.id,
+                "root_device": image.root_device,
+            }
+            for machine, image in machines
+        },
+    }
+
+
+def adopted(ids: dict, found: adoption.Adopted) -> dict:
+    """Where the adopted subnets lie."""
+    return {
+        "vpc_cidr": found.vpc_cidr,
+        "public_subnets": adoption.by_zone(ids.get("public_subnet_ids") or (), found),
+        "private_subnets": adoption.by_zone(ids.get("private_subnet_ids") or (), found),
+    }
 
 
 def main() -> None:
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    zone, images = "", []
     try:
-        faults = faults_here(module.params)
-        account, account_faults = api.account_of(module.client("sts"))
-        faults += account_faults
-        if account:
-            zone, images, offer_faults = offers(module)
-            faults += offer_faults
+        answer = result(module)
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg="Cannot look at what AWS offers")
-    module.exit_json(
-        changed=False,
-        faults=[{"subject": fault.subject, "what": fault.what, "fix": fault.fix} for fault in faults],
-        report=decide.report(faults),
-        account_id=account,
-        zones=[zone] if zone else [],
-        image_ids={image.reference: image.id for image in images},
-        root_devices={image.reference: image.root_device for image in images},
-    )
+    for warning in answer["warnings_found"]:
+        module.warn(warning)
+    module.exit_json(changed=False, **answer)
 
 
 if __name__ == "__main__":
