@@ -7,7 +7,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight as preflight
-from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault, Image, KeyFile
+from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault, Image, KeyFile, Machine
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -84,60 +84,89 @@ def test_width_alone_decides_on_a_well_written_range(number: int, prefix: int) -
 
 
 @pytest.mark.parametrize(
-    ("vpc", "subnets", "expected"),
+    ("vpc", "public", "private", "expected"),
     [
-        pytest.param("10.77.0.0/16", {"a": "10.77.0.0/24", "b": "10.77.1.0/24"}, [], id="apart and inside"),
-        pytest.param("10.77.0.0/16", {}, [], id="no subnets"),
+        pytest.param("10.77.0.0/16", ["10.77.0.0/24"], ["10.77.1.0/24", "10.77.2.0/24"], [], id="apart and inside"),
+        pytest.param("10.77.0.0/16", [], [], [], id="no subnets"),
         pytest.param(
             "10.77.0.0/16",
-            {"a": "10.77.0.0/23", "b": "10.77.1.0/24"},
-            [("b", "10.77.1.0/24 overlaps a 10.77.0.0/23.")],
-            id="inside the one before",
+            ["10.77.0.0/23"],
+            ["10.77.1.0/24"],
+            [("aws_network_private_cidrs", "10.77.1.0/24 overlaps 10.77.0.0/23 of aws_network_public_cidrs.")],
+            id="inside another",
         ),
         pytest.param(
             "10.77.0.0/16",
-            {"a": "10.77.1.0/24", "b": "10.77.0.0/23"},
-            [("b", "10.77.0.0/23 overlaps a 10.77.1.0/24.")],
+            [],
+            ["10.77.1.0/24", "10.77.0.0/23"],
+            [("aws_network_private_cidrs", "10.77.0.0/23 overlaps 10.77.1.0/24 of aws_network_private_cidrs.")],
             id="around the one before",
         ),
         pytest.param(
             "10.77.0.0/16",
-            {"a": "10.77.0.0/24", "b": "10.77.0.0/24"},
-            [("b", "10.77.0.0/24 overlaps a 10.77.0.0/24.")],
-            id="the same twice",
-        ),
-        pytest.param(
-            "10.77.0.0/16",
-            {"a": "10.78.0.0/24"},
-            [("a", "10.78.0.0/24 lies outside aws_network_cidr 10.77.0.0/16.")],
+            ["10.78.0.0/24"],
+            [],
+            [("aws_network_public_cidrs", "10.78.0.0/24 lies outside aws_network_cidr 10.77.0.0/16.")],
             id="outside",
         ),
         pytest.param(
             "10.77.0.0/24",
-            {"a": "10.77.0.0/16"},
-            [("a", "10.77.0.0/16 lies outside aws_network_cidr 10.77.0.0/24.")],
+            [],
+            ["10.77.0.0/16"],
+            [("aws_network_private_cidrs", "10.77.0.0/16 lies outside aws_network_cidr 10.77.0.0/24.")],
             id="wider than the VPC",
         ),
     ],
 )
-def test_network_faults(vpc: str, subnets: dict[str, str], expected: list[tuple[str, str]]) -> None:
-    assert [(fault.subject, fault.what) for fault in preflight.network_faults(vpc, subnets)] == expected
+def test_network_faults(vpc: str, public: list[str], private: list[str], expected: list[tuple[str, str]]) -> None:
+    assert [(fault.subject, fault.what) for fault in preflight.network_faults(vpc, public, private)] == expected
 
 
 @pytest.mark.parametrize(
-    "cidr", ["10.0.0.0/8", "10.77.0.0/15", "10.77.0.0/29", "2001:d00::/24", "10.77.0.1/16", "10.77.0.0", "x", ""]
+    "cidr", ["10.0.0.0/8", "10.77.0.0/15", "10.77.0.0/29", "2001:d00::/24", "10.77.0.1/16", "10.77.0.0", "x", "", 10]
 )
 def test_ranges_that_aws_does_not_take(cidr: str) -> None:
     for faults in (
-        preflight.network_faults(cidr, {"a": "10.77.1.0/24"}),
-        preflight.network_faults("10.77.0.0/16", {"aws_network_cidr_": cidr}),
+        preflight.network_faults(str(cidr), ["10.77.1.0/24"], []),
+        preflight.network_faults("10.77.0.0/16", [], [cidr]),
     ):
         assert len(faults) == 1
         assert faults[0].what.startswith(f'"{cidr}" is no address range: ')
 
 
-def test_a_range_that_is_a_number_is_no_range() -> None:
-    assert preflight.network_faults("10.77.0.0/16", {"a": 10})  # type: ignore[dict-item]
+RANGES = (["10.77.0.0/24"], ["10.77.1.0/24"])
+
+
+@pytest.mark.parametrize(
+    ("door", "egress", "public", "private", "subjects"),
+    [
+        pytest.param("bastion", "nat_gateway", *RANGES, [], id="as it is by default"),
+        pytest.param("ssm", "endpoints", [], ["10.77.1.0/24"], [], id="nothing public"),
+        pytest.param("instance_connect", "nat_instance", *RANGES, [], id="a NAT instance"),
+        pytest.param("window", "nat_gateway", *RANGES, ["aws_access_door"], id="unknown door"),
+        pytest.param("bastion", "tunnel", *RANGES, ["aws_network_egress"], id="unknown egress"),
+        pytest.param("bastion", "endpoints", [], RANGES[1], ["aws_network_public_cidrs"], id="bastion in the dark"),
+        pytest.param("ssm", "nat_gateway", [], RANGES[1], ["aws_network_public_cidrs"], id="NAT in the dark"),
+        pytest.param("bastion", "nat_gateway", RANGES[0], [], ["aws_network_private_cidrs"], id="no place for nodes"),
+    ],
+)
+def test_ways_in_and_out(door: str, egress: str, public: list[str], private: list[str], subjects: list[str]) -> None:
+    faults = preflight.way_faults(door, egress, public, private)
+    assert [fault.subject for fault in faults] == subjects
+
+
+def test_a_door_that_is_not_the_bastion_needs_no_addresses() -> None:
+    assert preflight.cidr_faults([], "ssm") == []
+    assert [fault.subject for fault in preflight.cidr_faults(["0.0.0.0/0"], "ssm")] == ["stack_allowed_cidrs"]
+
+
+def test_the_own_address_is_offered_where_one_is_needed() -> None:
+    faults = [Fault("stack_allowed_cidrs", "a.", "Do b."), Fault("tool", "c.", "Do d.")]
+    assert [fault.fix for fault in preflight.with_own_address(faults, "192.0.2.7")] == [
+        "Do b. You come from 192.0.2.7/32.",
+        "Do d.",
+    ]
+    assert preflight.with_own_address(faults, "") == faults
 
 
 # ---- The key -------------------------------------------------------------------------------------------------------
@@ -167,6 +196,61 @@ def test_missing_tools() -> None:
     assert [fault.subject for fault in preflight.tool_faults(["ssh", "ssh-keygen"])] == ["ssh", "ssh-keygen"]
 
 
+@pytest.mark.parametrize(
+    ("door", "more"),
+    [("bastion", []), ("ssm", ["aws", "session-manager-plugin"]), ("instance_connect", ["aws"])],
+)
+def test_each_door_has_its_tools(door: str, more: list[str]) -> None:
+    assert preflight.tools_for(door, ["ssh"]) == ["ssh", *more]
+    assert all(fault.fix.startswith("Install") for fault in preflight.tool_faults(["ssh", *more]))
+
+
+@pytest.mark.parametrize(
+    ("versions", "subjects"),
+    [
+        pytest.param(("2.19.0", "1.35.0", "2.27.1"), [], id="all new enough"),
+        pytest.param(("2.19.14", "1.44.1", ""), [], id="no CLI"),
+        pytest.param(("2.18.9", "1.34.99", "1.40.0"), ["ansible-core", "boto3", "aws"], id="all too old"),
+        pytest.param(("2.9.27", "1.35.1", "2"), ["ansible-core"], id="9 is less than 19"),
+    ],
+)
+def test_versions(versions: tuple[str, str, str], subjects: list[str]) -> None:
+    assert [fault.subject for fault in preflight.version_faults(*versions)] == subjects
+
+
+# ---- Credentials and region ----------------------------------------------------------------------------------------
+
+
+def test_a_profile_that_does_not_exist_gets_the_nearest_name() -> None:
+    assert preflight.profile_faults("", []) == preflight.profile_faults("work", ["work"]) == []
+    (fault,) = preflight.profile_faults("wrok", ["default", "work"])
+    assert (fault.subject, fault.fix) == ("credentials", "Did you mean work?")
+    (fault,) = preflight.profile_faults("x", [])
+    assert fault.fix == "Run: aws configure list-profiles"
+
+
+def test_a_misspelt_region_gets_the_nearest_name() -> None:
+    assert preflight.region_hint("us-east-1", ["us-east-1"]) == ""
+    assert preflight.region_hint("us-eest-1", ["us-east-1", "ap-south-1"]) == " Did you mean us-east-1?"
+    assert preflight.region_hint("mars", ["us-east-1"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("left", "renews", "warned"),
+    [(None, False, False), (3601, False, False), (1800, False, True), (1800, True, False), (-5, False, True)],
+)
+def test_credentials_that_end_soon(left: float | None, renews: bool, warned: bool) -> None:
+    assert bool(preflight.expiry_warnings(left, renews)) is warned
+
+
+def test_moments_and_durations() -> None:
+    assert preflight.utc(None) == ""
+    assert preflight.utc(0.1 + 86400) == "1970-01-02T00:00:00Z"
+    assert preflight.duration_faults("stack_time_to_live", "12h") == preflight.duration_faults("x", "") == []
+    (fault,) = preflight.duration_faults("stack_time_to_live", "soon")
+    assert fault.subject == "stack_time_to_live"
+
+
 # ---- Instance types and zone ---------------------------------------------------------------------------------------
 
 
@@ -192,58 +276,131 @@ def test_types_that_are_offered_are_no_fault_and_each_fault_is_named_once() -> N
     assert [fault.what[:3] for fault in faults] == ['"a"', '"b"']
 
 
-ZONES = {"g6.xlarge": ["us-east-1c", "us-east-1b"], "t3.micro": ["us-east-1a", "us-east-1b", "us-east-1c"]}
+def test_gaudi_is_taken_by_its_name_though_no_list_has_it() -> None:
+    assert preflight.type_faults(["dl1.24xlarge"], {"dl1.24xlarge": []}, KNOWN, "us-east-1") == []
+
+
+ZONES = {
+    "g6.xlarge": ["us-east-1c", "us-east-1b"],
+    "g5.xlarge": ["us-east-1c", "us-east-1d"],
+    "t3.micro": ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d"],
+}
+G6, T3 = ("g6.xlarge",), ("t3.micro",)
+G6_OR_G5 = ("g6.xlarge", "g5.xlarge")
 
 
 @pytest.mark.parametrize(
-    ("zones", "asked", "zone", "fault"),
+    ("needs", "asked", "existing", "zones"),
     [
-        pytest.param(ZONES, "", "us-east-1b", "", id="first that offers all"),
-        pytest.param(ZONES, "us-east-1c", "us-east-1c", "", id="the one asked for"),
-        pytest.param(ZONES, "us-east-1a", "", '"us-east-1a" does not offer every', id="asked for in vain"),
-        pytest.param(
-            {**ZONES, "g6.xlarge": ["us-east-1d"]},
-            "",
-            "",
-            "no zone offers all types together: g6.xlarge in us-east-1d; t3.micro in us-east-1a,",
-            id="none offers all",
-        ),
-        pytest.param({"g6.xlarge": [], "t3.micro": []}, "", "", "", id="none offered is the fault of the types"),
+        pytest.param([G6, T3], [], [""], ["us-east-1b"], id="first that offers all"),
+        pytest.param([G6_OR_G5, T3], [], [""], ["us-east-1c"], id="the one that offers most"),
+        pytest.param([G6_OR_G5, T3], [], [""] * 3, ["us-east-1c", "us-east-1b", "us-east-1d"], id="three, best first"),
+        pytest.param([G6, T3], ["us-east-1c"], [""], ["us-east-1c"], id="the one asked for"),
+        pytest.param([G6, T3], ["us-east-1c"], ["us-east-1b"], ["us-east-1b"], id="the one there is wins"),
+        pytest.param([G6, T3], [], ["", "us-east-1b"], ["us-east-1c", "us-east-1b"], id="around what is there"),
+        pytest.param([G6, T3], ["us-east-1c", "us-east-1b"], [""], ["us-east-1c"], id="no more than needed"),
+        pytest.param([("dl1.24xlarge",)], ["us-east-1a"], [""], ["us-east-1a"], id="unlisted type, zone asked for"),
     ],
 )
-def test_choose_zone(zones: dict[str, list[str]], asked: str, zone: str, fault: str) -> None:
-    for wanted in (["g6.xlarge", "t3.micro"], ["t3.micro", "g6.xlarge", "t3.micro"]):
-        chosen, faults = preflight.choose_zone(wanted, zones, asked)
-        assert chosen == zone
-        assert len(faults) == bool(fault)
-        assert all(fault in each.what for each in faults)
+def test_choose_zones(needs: list[tuple[str, ...]], asked: list[str], existing: list[str], zones: list[str]) -> None:
+    for order in (needs, needs[::-1]):
+        assert preflight.choose_zones(order, ZONES, asked, existing) == (zones, [])
+
+
+@pytest.mark.parametrize(
+    ("needs", "asked", "existing", "what"),
+    [
+        pytest.param([G6, T3], ["us-east-1a"], [""], '"us-east-1a" does not offer every', id="asked for in vain"),
+        pytest.param([G6, T3], [], ["us-east-1a"], '"us-east-1a" does not offer every', id="there in vain"),
+        pytest.param([G6, ("g5.xlarge",)], [], ["", ""], "2 zones are wanted, and us-east-1c alone", id="too few"),
+        pytest.param([G6, T3], ["us-east-1b"], ["", ""], "1 zones for 2 subnets.", id="too few asked for"),
+        pytest.param([G6, ("p5.48xlarge",)], [], [""], "no zone offers all types together: g6.x", id="none offers all"),
+    ],
+)
+def test_zones_that_cannot_be(needs: list[tuple[str, ...]], asked: list[str], existing: list[str], what: str) -> None:
+    zones, (fault,) = preflight.choose_zones(needs, {**ZONES, "p5.48xlarge": ["us-east-1f"]}, asked, existing)
+    assert (zones, fault.subject) == ([], "aws_network_zones")
+    assert fault.what.startswith(what)
+    assert fault.fix
+
+
+def test_types_that_are_offered_nowhere_are_no_fault_of_the_zones() -> None:
+    assert preflight.choose_zones([("a",), ("b",)], {"a": [], "b": []}, [], [""]) == ([], [])
 
 
 @given(st.permutations([f"us-east-1{letter}" for letter in "abcdefghijkl"]))
-def test_the_zone_does_not_depend_on_the_order_of_answers(zones: list[str]) -> None:
-    zone, _faults = preflight.choose_zone(["t3.micro", "g6.xlarge"], {"t3.micro": zones, "g6.xlarge": zones[::-1]}, "")
-    assert zone == "us-east-1a"
+def test_the_zones_do_not_depend_on_the_order_of_answers(zones: list[str]) -> None:
+    offered = {"t3.micro": zones, "g6.xlarge": zones[::-1]}
+    assert preflight.choose_zones([T3, G6], offered, [], ["", ""])[0] == ["us-east-1a", "us-east-1b"]
+
+
+def test_existing_zones_stand_where_their_ranges_stand() -> None:
+    there = {"10.77.1.0/24": "us-east-1b", "10.77.9.0/24": "us-east-1c"}
+    assert preflight.existing_zones(["10.77.0.0/24"], ["10.77.1.0/24", "10.77.2.0/24"], there) == ["us-east-1b", ""]
+    assert preflight.existing_zones([], [], {}) == [""]
 
 
 # ---- Images --------------------------------------------------------------------------------------------------------
 
 
+RUNS = {"t3.micro": ["i386", "x86_64"], "g6.xlarge": ["x86_64"], "g5g.xlarge": ["arm64"]}
+
+
 @pytest.mark.parametrize(
-    ("image", "architectures", "expected"),
+    ("image", "types", "expected"),
     [
-        pytest.param(Image("/image", "ami-1", "x86_64"), {"x86_64", "i386"}, "", id="fits"),
-        pytest.param(Image("/image", "ami-1", "arm64"), set(), "", id="no type is known"),
-        pytest.param(Image("/image", ""), {"x86_64"}, '"/image" does not exist here.', id="none"),
+        pytest.param(Image("/image", "ami-1", "x86_64"), ("t3.micro", "g6.xlarge"), "", id="fits"),
+        pytest.param(Image("/image", "ami-1", "arm64"), ("dl1.24xlarge",), "", id="no type is known"),
+        pytest.param(Image("/image", ""), ("t3.micro",), '"/image" does not exist here.', id="none"),
         pytest.param(
-            Image("/image", "ami-1", "arm64"),
-            {"x86_64", "i386"},
-            '"/image" is built for arm64, the instance types run i386, x86_64.',
-            id="wrong architecture",
+            Image("/image", "ami-1", "x86_64"),
+            ("g6.xlarge", "g5g.xlarge"),
+            '"/image" is built for x86_64, and g5g.xlarge runs arm64.',
+            id="one type does not fit",
         ),
     ],
 )
-def test_image_faults(image: Image, architectures: set[str], expected: str) -> None:
-    assert [fault.what for fault in preflight.image_faults([image], architectures)] == ([expected] if expected else [])
+def test_image_faults(image: Image, types: tuple[str, ...], expected: str) -> None:
+    faults = preflight.image_faults(Machine("train", types, "/image"), image, RUNS)
+    assert [(fault.subject, fault.what) for fault in faults] == [("machine image of train", expected)] * bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("reference", "types", "expected"),
+    [
+        ("debian-12", ["t3.micro"], "/aws/service/debian/release/12/latest/amd64"),
+        ("debian-12", ["g5g.xlarge"], "/aws/service/debian/release/12/latest/arm64"),
+        ("debian-12", ["dl1.24xlarge"], "/aws/service/debian/release/12/latest/amd64"),
+        ("al2023", ["t3.micro"], "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"),
+        (
+            "ubuntu-24.04",
+            ["t3.micro"],
+            "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id",
+        ),
+        (
+            "ubuntu-22.04",
+            ["g5g.xlarge"],
+            "/aws/service/canonical/ubuntu/server/22.04/stable/current/arm64/hvm/ebs-gp2/ami-id",
+        ),
+        (
+            "deep-learning-ubuntu-22.04",
+            ["g6.xlarge"],
+            "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id",
+        ),
+        ("/my/own", ["t3.micro"], "/my/own"),
+        ("ami-12345678", [], "ami-12345678"),
+    ],
+)
+def test_short_names_of_images(reference: str, types: list[str], expected: str) -> None:
+    assert preflight.image_parameter(reference, preflight.common_architectures(types, RUNS)) == expected
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [([], set()), (["t3.micro"], {"i386", "x86_64"}), (["t3.micro", "g6.xlarge"], {"x86_64"}), (["x"], set())],
+)
+def test_common_architectures(types: list[str], expected: set[str]) -> None:
+    assert preflight.common_architectures(types, RUNS) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Image, KeyFile
+from ansible_collections.trainyard.aws.plugins.module_utils._preflight_adopted import Adopted
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -94,24 +96,21 @@ def test_all_types_are_sorted_and_named_once() -> None:
     assert api.all_types(Offers(("b", "r"), ("a", "r"), ("b", "r"))) == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    ("types", "expected"),
-    [
-        pytest.param([], set(), id="none"),
-        pytest.param(["t3.micro"], {"i386", "x86_64"}, id="one"),
-        pytest.param(["t3.micro", "g6.xlarge"], {"x86_64"}, id="what all support"),
-        pytest.param(["t4g.micro", "g6.xlarge"], set(), id="nothing in common"),
-    ],
-)
-def test_architectures_of(types: list[str], expected: set[str]) -> None:
-    known = {"t3.micro": ["i386", "x86_64"], "g6.xlarge": ["x86_64"], "t4g.micro": ["arm64"]}
+def test_types_are_described_a_hundred_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
 
     class Ec2:
         def describe_instance_types(self, InstanceTypes: list[str]) -> dict[str, Any]:  # noqa: N803 - boto3's spelling
-            asked = InstanceTypes or ["t3.micro"]  # AWS takes an empty list for every type
-            return {"InstanceTypes": [{"ProcessorInfo": {"SupportedArchitectures": known[name]}} for name in asked]}
+            asked.append(len(InstanceTypes))
+            known = {"ProcessorInfo": {"SupportedArchitectures": ["x86_64"]}, "NetworkInfo": {"EfaSupported": True}}
+            return {"InstanceTypes": [{"InstanceType": name, **known} for name in InstanceTypes]}
 
-    assert api.architectures_of(Ec2(), types) == expected
+    names = [f"t{number}.micro" for number in range(150)]
+    found = api.describe_types(Ec2(), [*names, *names])
+    assert asked == [100, 50]
+    assert found.efa == set(names)
+    assert found.architectures["t7.micro"] == ["x86_64"]
+    assert api.describe_types(Ec2(), []) == api.Types({}, set())
 
 
 def test_an_image_is_found_by_its_id_and_by_a_parameter(account: Any) -> None:
@@ -162,3 +161,143 @@ def test_what_is_known_about_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_missing_tools() -> None:
     assert api.missing_tools(["sh", "no-such-tool-anywhere"]) == ["no-such-tool-anywhere"]
+
+
+def test_a_short_name_is_looked_for_by_its_parameter(account: Any) -> None:
+    ec2, ssm = account.client("ec2"), account.client("ssm")
+    image = account.register_image()
+    ssm.put_parameter(Name="/images/box", Value=image, Type="String")
+    assert api.find_image(ec2, ssm, "box", "/images/box") == Image("box", image, "x86_64", "/dev/sda1")
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo aws-cli/2.27.1 Python/3.13 Linux", "2.27.1"),
+        ("echo something else", ""),
+        ("exit 1", ""),
+    ],
+)
+def test_the_version_of_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: str
+) -> None:
+    command = tmp_path / "aws"
+    command.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert api.aws_cli_version("aws") == expected
+    assert api.aws_cli_version("") == ""
+
+
+class Said:
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def read(self, _most: int) -> bytes:
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [(b"192.0.2.7\n", "192.0.2.7"), (b"<html>", ""), (b"2001:db8::1", ""), (b"\xff", "")]
+)
+def test_the_own_address(monkeypatch: pytest.MonkeyPatch, said: bytes, expected: str) -> None:
+    monkeypatch.setattr(api, "open_url", lambda _url, timeout: Said(said))
+    assert api.own_address("https://address.example.com") == expected
+    assert api.own_address("") == ""
+
+
+def test_nobody_who_tells_the_address_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_named: Any) -> None:
+        raise OSError("no way out")
+
+    monkeypatch.setattr(api, "open_url", refuse)
+    assert api.own_address("https://address.example.com") == ""
+
+
+class Found:
+    """Credentials as a botocore session finds them."""
+
+    def __init__(self, method: str, expires: datetime | None = None) -> None:
+        self.method, self._expiry_time = method, expires
+
+    def get_credentials(self) -> Found:
+        return self
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("session", "environment", "expected"),
+    [
+        pytest.param(Found("sso", NOON), {}, ("sso", True, False), id="signed in"),
+        pytest.param(Found("assume-role", NOON), {}, ("assume-role", True, True), id="assumed role"),
+        pytest.param(Found("iam-role", NOON), {}, ("iam-role", True, True), id="role of the instance"),
+        pytest.param(Found("env"), {}, ("env", False, False), id="keys"),
+        pytest.param(
+            Found("env"), {"AWS_CREDENTIAL_EXPIRATION": "2026-01-01T12:00:00Z"}, ("env", True, False), id="exported"
+        ),
+        pytest.param(Found("env"), {"AWS_CREDENTIAL_EXPIRATION": "soon"}, ("env", False, False), id="unreadable"),
+    ],
+)
+def test_when_credentials_end(session: Found, environment: dict[str, str], expected: tuple[str, bool, bool]) -> None:
+    found = api.credentials_of(session, environment)
+    assert (found.method, found.expires is not None, found.renews_itself) == expected
+    assert found.expires in (None, NOON.timestamp())
+
+
+def test_no_credentials_are_known_where_there_are_none() -> None:
+    class Nothing:
+        def get_credentials(self) -> None:
+            return None
+
+    assert api.credentials_of(Nothing(), {}) == api.Credentials()
+    sso = Raises(TokenRetrievalError(provider="sso", error_msg="x"))
+    assert api.credentials_of(sso, {}) == api.Credentials()
+
+
+def test_what_is_known_of_adopted_things(account: Any) -> None:
+    ec2, s3, efs = account.client("ec2"), account.client("s3"), account.client("efs")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1b")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="a", Description="a")["GroupId"]
+    ec2.create_key_pair(KeyName="mine")
+    s3.create_bucket(Bucket="mine")
+    file_system = efs.create_file_system(CreationToken="x")["FileSystemId"]
+    ids = {
+        "vpc_id": vpc,
+        "private_subnet_ids": [subnet],
+        "security_group_ids": [group],
+        "key_name": "mine",
+        "bucket": "mine",
+        "file_system_id": file_system,
+    }
+    found = api.adopted_of(account.client, ids)
+    assert (found.vpc_cidr, found.subnets, found.groups) == (
+        "10.9.0.0/16",
+        {subnet: ("us-east-1b", vpc)},
+        {group: vpc},
+    )
+    assert (found.has_key, found.file_system_state, found.bucket_region) == (True, "available", "us-east-1")
+    assert found.dns_hostnames is False
+    for attribute in ("EnableDnsHostnames", "EnableDnsSupport"):
+        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
+    assert api.adopted_of(account.client, ids).dns_hostnames is True
+
+
+def test_adopted_things_that_are_not_there_are_missing(account: Any) -> None:
+    ids = {
+        "vpc_id": "vpc-1",
+        "private_subnet_ids": ["subnet-1"],
+        "security_group_ids": ["sg-1"],
+        "key_name": "x",
+        "bucket": "no-such-bucket",
+        "file_system_id": "fs-0123456789abcdef0",
+    }
+    assert api.adopted_of(account.client, ids) == Adopted(dns_hostnames=False)
+
+
+def test_nothing_is_asked_of_what_is_not_adopted(account: Any) -> None:
+    account.calls.clear()
+    assert api.adopted_of(account.client, {}) == Adopted(dns_hostnames=False)
+    assert account.calls == []

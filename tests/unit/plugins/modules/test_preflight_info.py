@@ -18,28 +18,40 @@ def wanted(account: Any) -> dict[str, Any]:
     account.calls.clear()
     return {
         "stack_name": "dcgan",
-        "instance_types": ["t3.micro", "g4dn.xlarge"],
-        "images": [image, "/images/box"],
+        "machines": [{"name": "bastion", "instance_types": ["t3.micro"], "image": image}],
+        "node_groups": [{"name": "train", "count": 1, "instance_types": ["g4dn.xlarge"]}],
+        "node_image": "/images/box",
         "allowed_cidrs": ["192.0.2.7/32"],
         "vpc_cidr": "10.77.0.0/16",
-        "subnet_cidrs": {"aws_network_public_cidrs": ["10.77.0.0/24"]},
+        "public_cidrs": ["10.77.0.0/24"],
+        "private_cidrs": ["10.77.1.0/24"],
         "tools": ["sh"],
     }
 
 
+def of_types(*types: str, **more: Any) -> dict[str, Any]:
+    """Arguments with one node group."""
+    return {"node_groups": [{"name": "train", "instance_types": list(types), **more}]}
+
+
 def test_what_is_required(run_module: Any) -> None:
-    assert run_module(preflight_info)["msg"] == (
-        "missing required arguments: images, instance_types, stack_name, vpc_cidr"
-    )
+    assert run_module(preflight_info)["msg"] == "missing required arguments: stack_name, vpc_cidr"
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 def test_nothing_stands_in_the_way(run_module: Any, account: Any, wanted: dict[str, Any], check: bool) -> None:
     answer = run_module(preflight_info, check=check, **wanted)
-    image = wanted["images"][0]
+    image = wanted["machines"][0]["image"]
     assert (answer["changed"], answer["faults"], answer["report"]) == (False, [], "Nothing stands in the way.")
     assert (answer["account_id"], answer["zones"]) == ("123456789012", ["us-east-1a"])
     assert answer["image_ids"] == {image: image, "/images/box": image}
+    assert answer["machines"]["train"] == {
+        "instance_types": ["g4dn.xlarge"],
+        "image_id": image,
+        "root_device": "/dev/sda1",
+    }
+    assert answer["credentials"] == {"method": "env", "expires_at": ""}
+    assert answer["warnings_found"] == []
     assert account.writing_calls == []
 
 
@@ -50,14 +62,24 @@ def test_nothing_stands_in_the_way(run_module: Any, account: Any, wanted: dict[s
         pytest.param({"allowed_cidrs": ["0.0.0.0/0"]}, "stack_allowed_cidrs", id="everybody"),
         pytest.param({"allowed_cidrs": []}, "stack_allowed_cidrs", id="nobody"),
         pytest.param({"vpc_cidr": "10.0.0.0/8"}, "aws_network_cidr", id="VPC"),
-        pytest.param({"subnet_cidrs": {"one": ["10.78.0.0/24"]}}, "one[0]", id="subnet"),
+        pytest.param({"private_cidrs": ["10.78.0.0/24"]}, "aws_network_private_cidrs", id="subnet"),
+        pytest.param({"private_cidrs": []}, "aws_network_private_cidrs", id="no subnet"),
+        pytest.param({"door": "window"}, "aws_access_door", id="door"),
+        pytest.param({"egress": "window"}, "aws_network_egress", id="egress"),
+        pytest.param({"time_to_live": "soon"}, "stack_time_to_live", id="time to live"),
         pytest.param({"tools": ["no-such-tool-anywhere"]}, "no-such-tool-anywhere", id="tool"),
         pytest.param({"ssh_key_file": "/nonexistent/id"}, "stack_ssh_key_file", id="key"),
-        pytest.param({"instance_types": ["t3.mikro"]}, "instance type", id="type"),
-        pytest.param({"instance_types": ["t3.mikro"], "zone": "us-east-1a"}, "instance type", id="type, not the zone"),
-        pytest.param({"zone": "us-east-1z"}, "aws_network_zones", id="zone"),
-        pytest.param({"images": ["/images/none"]}, "machine image", id="image"),
-        pytest.param({"instance_types": ["t4g.micro"]}, "machine image", id="architecture"),
+        pytest.param(of_types("t3.mikro"), "instance type", id="type"),
+        pytest.param(of_types("t3.mikro") | {"zones": ["us-east-1a"]}, "instance type", id="type, not the zone"),
+        pytest.param(of_types("t3.micro", cuont=2), "aws_nodes_groups train", id="group"),
+        pytest.param(of_types("t3.micro", zones=["us-east-1b"]), "aws_nodes_groups train", id="zone of a group"),
+        pytest.param(of_types("t3.micro", efa=True), "aws_nodes_groups train", id="EFA"),
+        pytest.param({"zones": ["us-east-1z"]}, "aws_network_zones", id="zone"),
+        pytest.param({"node_image": "/images/none"}, "machine image of train", id="image"),
+        pytest.param({"node_image": "debian-12"}, "machine image of train", id="short name that is not here"),
+        pytest.param(of_types("t3.micro", "t4g.micro"), "machine image of train", id="architecture"),
+        pytest.param({"adopted": {"bucket": "nowhere-at-all"}}, "stack_adopted", id="adopted"),
+        pytest.param({"profile": "none"}, "credentials", id="profile"),
     ],
 )
 def test_each_fault_is_reported_with_its_fix(
@@ -69,7 +91,7 @@ def test_each_fault_is_reported_with_its_fix(
 
 
 def test_a_misspelt_type_gets_the_nearest_name(run_module: Any, wanted: dict[str, Any]) -> None:
-    (fault,) = run_module(preflight_info, **(wanted | {"instance_types": ["t3.mikro", "t3.micro"]}))["faults"]
+    (fault,) = run_module(preflight_info, **(wanted | of_types("t3.mikro", "t3.micro")))["faults"]
     assert fault["fix"].startswith("Did you mean t3.micro")
 
 
@@ -86,8 +108,45 @@ def test_faults_of_this_machine_are_reported_without_credentials(
 
 def test_faults_always_stand_in_the_same_order(run_module: Any, wanted: dict[str, Any]) -> None:
     images = [f"/images/none-{number}" for number in range(8)]
-    answer = run_module(preflight_info, **(wanted | {"images": images * 2}))
+    machines = [{"name": image, "instance_types": ["t3.micro"], "image": image} for image in images]
+    answer = run_module(preflight_info, **(wanted | {"machines": machines}))
     assert [fault["what"] for fault in answer["faults"]] == [f'"{image}" does not exist here.' for image in images]
+
+
+def test_the_zones_of_what_is_there_win(run_module: Any, wanted: dict[str, Any]) -> None:
+    there = {"existing_subnets": {"10.77.1.0/24": "us-east-1c"}, "zones": ["us-east-1b"]}
+    assert run_module(preflight_info, **(wanted | there))["zones"] == ["us-east-1c"]
+
+
+def test_there_are_as_many_zones_as_subnets(run_module: Any, wanted: dict[str, Any]) -> None:
+    answer = run_module(preflight_info, **(wanted | {"private_cidrs": ["10.77.1.0/24", "10.77.2.0/24"]}))
+    assert answer["zones"] == ["us-east-1a", "us-east-1b"]
+
+
+def test_an_adopted_network_brings_its_zones(run_module: Any, account: Any, wanted: dict[str, Any]) -> None:
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    for attribute in ("EnableDnsHostnames", "EnableDnsSupport"):
+        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1b")["Subnet"]["SubnetId"]
+    ids = {"vpc_id": vpc, "public_subnet_ids": [subnet], "private_subnet_ids": [subnet]}
+    answer = run_module(preflight_info, **(wanted | {"adopted": ids}))
+    assert (answer["faults"], answer["zones"]) == ([], ["us-east-1b"])
+    assert answer["adopted"] == {
+        "vpc_cidr": "10.9.0.0/16",
+        "public_subnets": {"us-east-1b": subnet},
+        "private_subnets": {"us-east-1b": subnet},
+    }
+
+
+def test_many_nodes_and_short_credentials_are_warned_of(
+    run_module: Any, wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
+    answer = run_module(preflight_info, **(wanted | of_types("g4dn.xlarge", count=17)))
+    assert answer["faults"] == []
+    assert len(answer["warnings_found"]) == 2
+    assert answer["credentials"]["expires_at"] == "2020-01-01T00:00:00Z"
 
 
 def test_a_refusal_of_aws_is_a_failure(
