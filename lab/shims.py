@@ -88,8 +88,9 @@ def _publish_machine_images_in_ssm() -> None:
                 self._parameters[name] = [_parameter(self, name, image)]
 
 
-def _parameter(backend: SimpleSystemManagerBackend, name: str, image: MachineImage) -> Parameter:
-    return Parameter(
+def _parameter(backend: SimpleSystemManagerBackend, name: str, image: MachineImage) -> Any:
+    parameter: Any = Parameter  # mypy takes what it inherits for missing
+    return parameter(
         account_id=backend.account_id,
         name=name,
         value=image.ami,
@@ -97,7 +98,7 @@ def _parameter(backend: SimpleSystemManagerBackend, name: str, image: MachineIma
         description=image.description,
         allowed_pattern=None,
         keyid=None,
-        last_modified_date=CREATED.timestamp(),
+        last_modified_date=CREATED,
         version=1,
         data_type="text",
     )

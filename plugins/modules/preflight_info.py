@@ -218,6 +218,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils import _preflight as
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_adopted as adoption
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_groups as groups
+from ansible_collections.trainyard.aws.plugins.module_utils._offers_api import instance_types_of
 
 try:
     import boto3
@@ -286,6 +287,9 @@ def machines_of(ec2: object, params: dict) -> list:
     ]
     for group in params["node_groups"]:
         types = list(group.get("instance_types") or ())
+        accelerator = group.get("accelerator")
+        if isinstance(accelerator, dict) and accelerator.get("name") and not types:
+            types = instance_types_of(ec2, accelerator)
         written.append(decide.Machine(str(group.get("name")), tuple(types), group.get("image") or params["node_image"]))
     return written
 

@@ -161,3 +161,10 @@ def test_a_refusal_of_aws_is_a_failure(
     answer = run_module(preflight_info, **wanted)
     assert answer["msg"].startswith("Cannot look at what AWS offers: ")
     assert answer["error"]["code"] == "UnauthorizedOperation"
+
+
+def test_an_accelerator_stands_for_its_types(run_module: Any, wanted: dict[str, Any]) -> None:
+    groups = {"node_groups": [{"name": "train", "accelerator": {"name": "T4", "count": 4}}]}
+    answer = run_module(preflight_info, **(wanted | groups))
+    assert answer["faults"] == []
+    assert "g4dn.12xlarge" in answer["machines"]["train"]["instance_types"]
