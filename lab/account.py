@@ -9,13 +9,14 @@ import io
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from lab import laws, permissions, shims, transitions, wanted
+from lab import capacity, laws, permissions, shims, spot, transitions, wanted
 from lab.addresses import AddressPool, host_ranges
-from lab.calls import Call
+from lab.calls import Call, error_code
 from lab.errors import Answer, typed_error
 from lab.patching import regional_backends
 from lab.wanted import Wanted
@@ -49,6 +50,8 @@ class Account:
                 log.exception("%s %s failed inside moto", call.service, call.action)
                 message = f"{call.service} {call.action} failed inside the lab: {type(error).__name__}: {error}"
                 return typed_error(call.protocol, "LabFailure", message)
+        if error_code(answer.body, {}) in capacity.SERVER_ERRORS and call.service == "ec2" and answer.status == 400:
+            return replace(answer, status=500)
         if (
             answer.status >= 400
             and answer.content_type.startswith("text/html")
@@ -63,6 +66,23 @@ class Account:
         with self.lock:
             transitions.settle()
             return wanted.read()
+
+    def interrupt(self, instance_id: str, seconds: float) -> dict[str, Any]:
+        """Announce that a spot instance is taken back in so many seconds, and take it back then. ValueError says why not."""
+        with self.lock:
+            instance = find_instance(instance_id)
+            if instance is None or instance.state != "running":
+                raise ValueError(f"no instance {instance_id} is running")
+            if instance.instance_lifecycle != "spot":
+                raise ValueError(f"{instance_id} is not a spot instance")
+            transitions.after(seconds, lambda: spot.take_back(instance))
+            return spot.announce(instance, seconds)
+
+    def spot_notices(self) -> dict[str, Any]:
+        """The notices given so far, by instance."""
+        with self.lock:
+            instances = [one for backend in regional_backends("ec2") for one in backend.all_instances()]
+            return {one.id: notice for one in instances if (notice := spot.notice_of(one)) is not None}
 
     def instance_failed(self, instance_id: str, why: str) -> None:
         """An instance whose box cannot start ends as EC2 ends one whose host is broken."""

@@ -13,13 +13,10 @@ from moto.ec2.models.instances import Instance
 
 from lab.patching import replaces
 
-NO_TOKEN = "ABCDE"  # what moto notes for a call without client token
-
 
 def install() -> None:
     _change_groups_of_a_running_instance()
     _give_every_instance_its_profile()
-    _launch_once_per_client_token()
     _count_reboots()
     _terminate_again_in_peace()
 
@@ -51,20 +48,6 @@ def _give_every_instance_its_profile() -> None:
         for instance in reservation.instances[1:] if name or arn else ():
             self.associate_iam_instance_profile(instance.id, name, arn)
         return reservation
-
-
-def _launch_once_per_client_token() -> None:
-    """The same client token means the same launch; moto launches again."""
-    launched: dict[tuple[str, str], Any] = {}
-
-    @replaces(EC2Backend, "run_instances")
-    def once(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        key = (self.region_name, kwargs.get("client_token", NO_TOKEN))
-        if key[1] == NO_TOKEN:
-            return original(self, *args, **kwargs)
-        if key not in launched:
-            launched[key] = original(self, *args, **kwargs)
-        return launched[key]
 
 
 def _count_reboots() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from moto.backends import get_backend
 
+from lab import spot
 from lab.errors import Answer
 from lab.patching import regional_backends
 from lab.wanted import decoded
@@ -178,6 +179,12 @@ def values(instance: Any, role: Any | None) -> dict[str, str]:
         f"network/interfaces/macs/{mac}/subnet-id": instance.subnet_id,
         f"network/interfaces/macs/{mac}/vpc-id": instance.vpc_id,
     }
+    notice = spot.notice_of(instance)
+    if notice is not None:
+        found["spot/instance-action"] = json.dumps(notice)
+        found["spot/termination-time"] = notice["time"]
+    if instance.placement.group_name:
+        found["placement/group-name"] = instance.placement.group_name
     if instance.public_ip:
         found["public-ipv4"] = instance.public_ip
     if instance.key_name:

@@ -36,6 +36,14 @@ def replaces(owner: Any, name: str) -> Callable[[Method], Method]:
     return decorate
 
 
+def state_of(backend: Any, name: str, make: Callable[[], Any]) -> Any:
+    """What the lab itself keeps for a region; it lives and dies with moto's backend."""
+    kept = vars(backend).setdefault("lab_state", {})
+    if name not in kept:
+        kept[name] = make()
+    return kept[name]
+
+
 _depth = 0  # calls run under the account's lock, so one counter is enough
 
 

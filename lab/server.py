@@ -20,6 +20,7 @@ import docker
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab import capacity
 from lab.account import Account
 from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ranges
 from lab.boxes import Boxes
@@ -42,6 +43,7 @@ ACCESS_KEY = "AKIALABLABLABLABLAB0"
 # Long and odd: whoever hides secrets in output (Ansible does) hides this text wherever it occurs.
 SECRET_KEY = "0pensN0thing/0pensN0thing/0pensN0thing/0"
 SECONDS_TO_FINISH = 12.0  # less than `down` waits before it kills
+Control = Callable[[dict[str, Any] | None], Any]  # a page that tests set: None asks what is set now
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -77,6 +79,7 @@ class Lab:
             client, settings, self._account.wanted, self._account.instance_failed, self._networks, boxes, file_servers
         )
         self._watch = Watch(client, settings, self._box_ended)
+        self._controls: dict[str, Control] = {"/_lab/capacity": capacity.control, "/_lab/spot": self._interrupt}
         self._registry = Registry(client, settings, images, self._networks, authority)
         self.registry_port = self._registry.start()
         self._watch.start()
@@ -179,7 +182,11 @@ class Lab:
             return _json(self.status())
         if path == "/_lab/faults":
             return self._faults_page(environ)
-        return Answer(404, "text/plain", b"known pages: /_lab/calls?since=N, /_lab/status, /_lab/faults")
+        control = self._controls.get(path)
+        if control is not None:
+            return answer_control(control, environ)
+        known = ", ".join(("/_lab/calls?since=N", "/_lab/status", "/_lab/faults", *self._controls))
+        return Answer(404, "text/plain", f"known pages: {known}".encode())
 
     def _faults_page(self, environ: dict[str, Any]) -> Answer:
         """POST adds rules, DELETE removes all; each answers as GET does, with the rules and their hits."""
@@ -191,6 +198,17 @@ class Lab:
             except (RuleError, json.JSONDecodeError) as error:
                 return Answer(400, "text/plain", f"not a rule: {error}\n".encode())
         return _json(self._faults.listed())
+
+    def _interrupt(self, given: dict[str, Any] | None) -> Any:
+        """The control /_lab/spot: take a spot instance back after a notice."""
+        if given is None:
+            return self._account.spot_notices()
+        seconds = float(given.get("seconds", 120))
+        notice = self._account.interrupt(str(given.get("instance")), seconds)
+        later = threading.Timer(seconds + 0.05, self._follow)
+        later.daemon = True
+        later.start()
+        return notice
 
     def status(self) -> dict[str, Any]:
         want = self._account.wanted()
@@ -230,6 +248,17 @@ def send(answer: Answer, start_response: Any) -> Iterable[bytes]:
         headers.append(("Content-Type", answer.content_type))
     start_response(f"{answer.status} {'OK' if answer.status < 400 else 'Error'}", headers)
     return [answer.body]
+
+
+def answer_control(control: Control, environ: dict[str, Any]) -> Answer:
+    """GET shows what is set, POST sets it and shows what is then set; ValueError from the control is the caller's mistake."""
+    try:
+        given = json.loads(read_body(environ) or b"{}") if environ["REQUEST_METHOD"] == "POST" else None
+        if given is not None and not isinstance(given, dict):
+            raise ValueError("the body must be a JSON object")
+        return _json(control(given))
+    except (ValueError, TypeError) as error:
+        return Answer(400, "application/json", json.dumps({"error": str(error)}).encode())
 
 
 def _json(value: Any) -> Answer:

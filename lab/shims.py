@@ -19,7 +19,7 @@ from moto.efs.exceptions import FileSystemNotFound
 from moto.efs.responses import EFSResponse
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
-from lab import attachments, launches, storage
+from lab import attachments, capacity, launch_requests, launches, placement_groups, spot, storage
 from lab.addresses import AddressPool
 from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES, MachineImage, parameters_of
 from lab.patching import regional_backends, replaces
@@ -33,6 +33,8 @@ def install(pool: AddressPool) -> None:
     _give_public_addresses_from(pool)
     attachments.install()
     launches.install()
+    for part in (capacity, placement_groups, spot, launch_requests):
+        part.install()
     _name_tagged_resources_as_aws_does()
     _forget_tags_of_what_is_gone()
     _filter_nat_gateways_by_tag()
@@ -191,6 +193,7 @@ def identities(ec2: Any) -> dict[str, set[str]]:
         "igw": set(ec2.internet_gateways),
         "key": {key_pair.id for key_pair in ec2.key_pairs.values()},
         "lt": set(ec2.launch_templates),
+        "pg": {group.id for group in placement_groups.groups(ec2).values()},
         "rtb": set(ec2.route_tables),
         "sg": {identity for groups in ec2.groups.values() for identity in groups},
         "sgr": rules,

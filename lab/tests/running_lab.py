@@ -90,6 +90,12 @@ class RunningLab:
         with urllib.request.urlopen(f"{self.settings.endpoint}{path}", timeout=30) as answer:
             return json.load(answer)
 
+    def control(self, path: str, given: dict[str, Any]) -> Any:
+        """Set what a page of the lab's own controls."""
+        request = urllib.request.Request(f"{self.settings.endpoint}{path}", json.dumps(given).encode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
     def containers(self, identity: str) -> list[Any]:
         """The containers behind an AWS id."""
         return list(

@@ -57,13 +57,6 @@ def test_an_elastic_address_is_free_again_when_its_instance_is_terminated(lab: R
     lab.ec2.release_address(AllocationId=address["AllocationId"])
 
 
-def test_the_same_client_token_launches_once(lab: RunningLab, stack: Stack) -> None:
-    first = stack.launch(ClientToken="once")[0]["InstanceId"]
-    again = stack.launch(ClientToken="once")[0]["InstanceId"]
-    assert again == first
-    stack.instances.remove(again)
-
-
 def test_terminate_again_takes_nothing_from_who_has_the_address_now(lab: RunningLab, stack: Stack) -> None:
     first = stack.launch()[0]
     stack.terminate(first["InstanceId"])
