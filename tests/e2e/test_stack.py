@@ -273,6 +273,16 @@ def foreign_vpc(stack: Stack) -> Iterator[str]:
 
 
 class TestDestroy:
+    def test_check_mode_shows_what_would_go_and_writes_nothing(self, stack: Stack) -> None:
+        before = len(stack.lab.calls())
+        outcome = stack.play("destroy", "--check")
+        assert outcome.status == 0, outcome.text
+        assert "Would go" in outcome.text
+        for instance in stack.instances().values():
+            assert instance["InstanceId"] in outcome.text
+        assert "Would stay" in outcome.text
+        assert writes(stack.lab.calls(before)) == []
+
     def test_keeps_the_results_unless_told_otherwise(self, stack: Stack) -> None:
         outcome = stack.play("destroy")
         assert outcome.status == 0, outcome.text
