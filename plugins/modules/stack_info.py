@@ -109,13 +109,19 @@ ids:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import name_fault, names_of
+from ansible_collections.trainyard.aws.plugins.module_utils._bill import resource_usd_per_hour
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import Resource, name_fault, names_of
 from ansible_collections.trainyard.aws.plugins.module_utils._stack_api import resources_of
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
 except ImportError:
     pass  # AnsibleAWSModule says so
+
+
+def usd_per_hour(resource: Resource) -> float | None:
+    """What it costs while it is there, at list prices; None where that is unknown."""
+    return resource_usd_per_hour(resource.type, {**resource.attributes, "state": resource.state})
 
 
 def main() -> None:
@@ -138,7 +144,7 @@ def main() -> None:
         changed=False,
         account_id=account,
         names={"bucket": names.bucket, "node_role": names.node_role},
-        resources=[resource.as_dict() for resource in resources],
+        resources=[{**resource.as_dict(), "usd_per_hour": usd_per_hour(resource)} for resource in resources],
         ids=ids,
     )
 

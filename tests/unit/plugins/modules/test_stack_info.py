@@ -54,6 +54,15 @@ def test_only_what_carries_our_tag_is_named_by_its_identifier(run_module: Any, a
     ]
 
 
+def test_each_resource_says_what_it_costs(run_module: Any, account: Any) -> None:
+    ec2 = account.client("ec2")
+    specification = [{"ResourceType": "elastic-ip", "Tags": OURS}]
+    ec2.allocate_address(Domain="vpc", TagSpecifications=specification)
+    ec2.create_key_pair(KeyName="dcgan", TagSpecifications=[{"ResourceType": "key-pair", "Tags": OURS}])
+    prices = {item["type"]: item["usd_per_hour"] for item in run_module(stack_info, name="dcgan")["resources"]}
+    assert prices == {"elastic_ip": 0.005, "key_pair": 0.0}
+
+
 def test_a_refusal_of_aws_names_the_stack(run_module: Any, account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
