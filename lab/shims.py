@@ -19,7 +19,7 @@ from moto.efs.exceptions import FileSystemNotFound
 from moto.efs.responses import EFSResponse
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
-from lab import attachments, capacity, launch_requests, launches, placement_groups, spot, storage
+from lab import attachments, capacity, endpoints, flow_logs, launch_requests, launches, placement_groups, spot, storage
 from lab.addresses import AddressPool
 from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES, MachineImage, parameters_of
 from lab.patching import regional_backends, replaces
@@ -33,7 +33,7 @@ def install(pool: AddressPool) -> None:
     _give_public_addresses_from(pool)
     attachments.install()
     launches.install()
-    for part in (capacity, placement_groups, spot, launch_requests):
+    for part in (capacity, placement_groups, spot, launch_requests, endpoints, flow_logs):
         part.install()
     _name_tagged_resources_as_aws_does()
     _forget_tags_of_what_is_gone()
@@ -145,7 +145,7 @@ def _name_tagged_resources_as_aws_does() -> None:
 
 
 def _forget_tags_of_what_is_gone() -> None:
-    """moto keeps the tags of deleted resources for ever, and deleted VPC endpoints too; a search by tag would find ghosts."""
+    """moto keeps the tags of deleted resources for ever; a search by tag would find ghosts."""
 
     @replaces(
         TagResponse, "describe_tags"
@@ -156,12 +156,6 @@ def _forget_tags_of_what_is_gone() -> None:
             if get_prefix(identity) in existing and identity not in existing[get_prefix(identity)]:
                 del self.ec2_backend.tags[identity]
         return original(self)
-
-    @replaces(EC2Backend, "delete_vpc_endpoints")
-    def gone(original: Any, self: Any, vpce_ids: list[str] | None = None) -> None:
-        original(self, vpce_ids)
-        for identity in vpce_ids or []:
-            self.vpc_end_points.pop(identity, None)
 
 
 def _filter_nat_gateways_by_tag() -> None:
@@ -187,6 +181,7 @@ def identities(ec2: Any) -> dict[str, set[str]]:
     }
     return {
         "acl": set(ec2.network_acls),
+        "eice": set(endpoints.doors(ec2)),
         "eipalloc": {address.allocation_id for address in ec2.addresses},
         "eni": set(ec2.enis),
         "fl": set(ec2.flow_logs),
