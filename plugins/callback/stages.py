@@ -44,6 +44,7 @@ EXAMPLES = r"""
 # stdout_callback = trainyard.aws.stages
 """
 
+import atexit
 import os
 import time
 from datetime import datetime
@@ -119,12 +120,14 @@ class CallbackModule(DefaultCallback):
         self._change: Change | None = None
         self._task_started: dict[tuple[str, str], float] = {}
         self._diffs: list[str] = []
+        self._ended = False
 
     def _start_log(self, playbook: str) -> None:
         path = open_log([self.get_option("log_directory"), FALLBACK_LOG_DIRECTORY], log_name(playbook, datetime.now()))
         self._log_path = os.path.relpath(path)
         self._display = LogDisplay(self._screen, path.open("a", encoding="utf-8", buffering=1))
         self._say(f"Details: {self._log_path}", indent=0)
+        atexit.register(self._say_interrupted, os.getpid())
 
     # ---- The screen --------------------------------------------------------------------------------------------------
 
@@ -151,6 +154,17 @@ class CallbackModule(DefaultCallback):
             self._say(line, C.COLOR_ERROR, indent=4)
         if path := result.task.get_path():  # a checkout may be reached through a link from site-packages
             self._say(f"at {os.path.relpath(os.path.realpath(path))}", indent=4)
+
+    def _say_interrupted(self, pid: int) -> None:
+        """The last words of a playbook that was not let to its end; ``pid`` is its own, since a fork inherits them."""
+        if self._stage and not self._ended and os.getpid() == pid:
+            self._say(
+                f'Interrupted in "{self._stage.name}". What was made stays and is found again by its tags:', indent=0
+            )
+            self._say(
+                "the same command continues, the playbook status shows what is there, destroy removes it.", indent=0
+            )
+            self._say(f"Details: {self._log_path}", indent=0)
 
     def _close_stage(self) -> None:
         if self._stage:
@@ -194,7 +208,7 @@ class CallbackModule(DefaultCallback):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         if self._quiet:
             self._close_stage()
-            self._stage = Stage(started=time.monotonic())
+            self._stage = Stage(started=time.monotonic(), name=play.get_name().strip())
             self._say(
                 play.get_name().strip() + (" (check mode)" if play.check_mode else ""), C.COLOR_HIGHLIGHT, indent=0
             )
@@ -249,6 +263,7 @@ class CallbackModule(DefaultCallback):
         super().v2_playbook_on_stats(stats)
         if not self._quiet:
             return
+        self._ended = True
         self._close_stage()
         summaries = {host: stats.summarize(host) for host in sorted(stats.processed)}
         for host, summary in summaries.items():

@@ -26,6 +26,7 @@ class Stage:
     changed: int = 0
     failed: int = 0
     unreachable: int = 0
+    name: str = ""
 
     def closing(self, now: float) -> str:
         """The line under the play: C(ok=9 changed=4 12.3 s)."""

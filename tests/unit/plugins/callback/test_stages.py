@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -79,14 +80,26 @@ class Run:
         return path
 
 
-def play(directory: Path, playbook: str, *arguments: str, **environment: str) -> Run:
+COMMAND = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "play.yml"]
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+
+
+def prepare(directory: Path, playbook: str) -> None:
     (directory / "hosts").write_text(INVENTORY, encoding="utf-8")
     (directory / "play.yml").write_text(playbook, encoding="utf-8")
     (directory / "ansible.cfg").write_text("[defaults]\nstdout_callback = trainyard.aws.stages\n", encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "play.yml", *arguments]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+
+
+def play(directory: Path, playbook: str, *arguments: str, **environment: str) -> Run:
+    prepare(directory, playbook)
     done = subprocess.run(
-        command, cwd=directory, env=clean | environment, capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, *arguments],
+        cwd=directory,
+        env=CLEAN | environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     return Run(done.returncode, done.stdout, done.stderr, directory)
 
@@ -122,6 +135,31 @@ def test_a_good_run_is_a_few_lines(good: Run) -> None:
         "  ok=0 changed=0",
         "changed=2 failed=0 unreachable=0",
     ]
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    prepare(
+        tmp_path,
+        """
+- name: The long part
+  hosts: one
+  gather_facts: false
+  tasks:
+    - name: Wait
+      ansible.builtin.command: {argv: [sleep, "120"]}
+""",
+    )
+    process = subprocess.Popen(
+        COMMAND, cwd=tmp_path, env=CLEAN, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    shown = [process.stdout.readline(), process.stdout.readline()]
+    assert shown[1] == "The long part\n"
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert 'Interrupted in "The long part". What was made stays' in rest
+    assert rest.count("Interrupted in") == 1
 
 
 def test_a_second_run_changes_nothing(good: Run) -> None:
