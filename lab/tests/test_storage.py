@@ -80,5 +80,7 @@ def test_a_bucket_is_tagged_at_birth_and_not_by_a_second_creation(lab: RunningLa
     s3 = lab.client("s3")
     expected = [{"Key": "trainyard:stack", "Value": "dcgan"}, {"Key": "Name", "Value": bucket}]
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == expected
+    calls = lab.page("/_lab/calls?since=0")
+    assert [call for call in calls if call["action"] == "CreateBucket" and "trainyard:stack" in str(call["parameters"])]
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"Tags": [{"Key": "other", "Value": "x"}]})
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == expected

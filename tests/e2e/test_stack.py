@@ -114,9 +114,8 @@ class TestProvision:
             if call["action"].startswith(("Create", "RunInstances", "AllocateAddress", "ImportKeyPair"))
             and "trainyard:stack" not in json.dumps(call["parameters"])
         ]
-        # A bucket takes its tags in a second call, and is found by its name; routes, mount targets and the rest of
-        # the list are parts of what is tagged.
-        assert set(untagged) <= {"s3:CreateBucket", "ec2:CreateRoute", "efs:CreateMountTarget", "ec2:CreateTags"}
+        # Routes, mount targets and the rest of the list are parts of what is tagged.
+        assert set(untagged) <= {"ec2:CreateRoute", "efs:CreateMountTarget", "ec2:CreateTags"}
 
     def test_changes_nothing_the_second_time(self, stack: Stack) -> None:
         outcome = stack.play("provision")

@@ -20,10 +20,15 @@ BUCKET_POLICY = "aws_storage/templates/bucket_policy.json.j2"
 TRUST_POLICY = "aws_identity/files/assume_role_policy.json"
 
 
-def document(path: str) -> dict[str, Any]:
+def document(path: str, flow_logs: bool = False) -> dict[str, Any]:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - JSON, not HTML
     text = environment.from_string((ROLES / path).read_text(encoding="utf-8"))
-    return json.loads(text.render(aws_identity_bucket=BUCKET, aws_storage_bucket=BUCKET))
+    known = {"aws_storage_account_id": "123456789012", "stack_region": "us-east-1"}
+    return json.loads(
+        text.render(
+            aws_identity_bucket=BUCKET, aws_storage_bucket=BUCKET, aws_storage_flow_logs_enabled=flow_logs, **known
+        )
+    )
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -61,6 +66,19 @@ def test_the_bucket_refuses_whatever_comes_without_tls() -> None:
     (statement,) = statements(BUCKET_POLICY)
     assert statement["Principal"] == "*"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_flow_logs_of_this_account_alone_are_let_in_where_they_are_asked_for() -> None:
+    *let_in, refuse = document(BUCKET_POLICY, flow_logs=True)["Statement"]
+    assert refuse["Sid"] == "RefuseUnencryptedTransport"
+    assert [(statement["Action"], statement["Resource"]) for statement in let_in] == [
+        ("s3:PutObject", f"{ARN}/flow-logs/AWSLogs/123456789012/*"),
+        ("s3:GetBucketAcl", ARN),
+    ]
+    for statement in let_in:
+        assert statement["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+        assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
+        assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:logs:us-east-1:123456789012:*"}
 
 
 def test_only_instances_take_the_role_of_the_nodes() -> None:
