@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from lab import capacity, laws, permissions, shims, spot, transitions, wanted
+from lab import capacity, laws, market, permissions, shims, spot, transitions, wanted
 from lab.addresses import AddressPool, host_ranges
 from lab.calls import Call, error_code
 from lab.errors import Answer, typed_error
@@ -32,6 +32,7 @@ class Account:
         shims.install(pool)
         laws.install(host_ranges)
         permissions.install()
+        market.install()
         self.lock = threading.RLock()
         self._application = DomainDispatcherApplication(create_backend_app)
 
@@ -41,7 +42,7 @@ class Account:
             transitions.settle()
             try:
                 with permissions.bound(call):
-                    answer = run_application(self._application, environ, body)
+                    answer = market.NOW.answer(call) or run_application(self._application, environ, body)
             except NotImplementedError as error:
                 return typed_error(
                     call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}: {error}"

@@ -27,6 +27,7 @@ SERVICE_BY_SIGNATURE = {
     "tagging": "resourcegroupstaggingapi",
     "states": "stepfunctions",
     "elasticloadbalancing": "elbv2",
+    "servicequotas": "service-quotas",
 }
 READING = ("Describe", "Get", "List", "Head", "Select", "Query", "Scan", "Search", "BatchGet")
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")

@@ -15,6 +15,8 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 
+from lab.market import NOW
+
 MESSAGES = {
     "InsufficientInstanceCapacity": "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}). "
     "Our system will be working on provisioning additional capacity.",
@@ -108,6 +110,9 @@ def granted(ec2: Any, wanted: Mapping[str, Any], subnet: Any | None) -> int:
     target = wanted.get("CapacityReservationSpecification", {}).get("CapacityReservationTarget", {})
     options = wanted.get("InstanceMarketOptions", {})
     market = options.get("MarketType") or ("capacity-reservation" if target else "on-demand")
+    beyond_quota = NOW.refusal(ec2, instance_type, market, least)
+    if beyond_quota:
+        raise EC2ClientError(beyond_quota, MESSAGES[beyond_quota])
     rule = MARKET.rule_for(instance_type, zone, market)
     if rule is not None and rule.available < least:
         rule.times = rule.times - 1 if rule.times else rule.times

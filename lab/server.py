@@ -20,7 +20,7 @@ import docker
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from lab import capacity
+from lab import capacity, market
 from lab.account import Account
 from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ranges
 from lab.boxes import Boxes
@@ -79,7 +79,12 @@ class Lab:
             client, settings, self._account.wanted, self._account.instance_failed, self._networks, boxes, file_servers
         )
         self._watch = Watch(client, settings, self._box_ended)
-        self._controls: dict[str, Control] = {"/_lab/capacity": capacity.control, "/_lab/spot": self._interrupt}
+        self._controls: dict[str, Control] = {
+            "/_lab/capacity": capacity.control,
+            "/_lab/prices": market.NOW.control_prices,
+            "/_lab/quotas": market.NOW.control_quotas,
+            "/_lab/spot": self._interrupt,
+        }
         self._registry = Registry(client, settings, images, self._networks, authority)
         self.registry_port = self._registry.start()
         self._watch.start()

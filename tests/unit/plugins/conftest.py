@@ -82,3 +82,21 @@ def run_module(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> RunModule:
         return answer
 
     return run
+
+
+@pytest.fixture
+def vcpu_quotas(account: Account, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The account's quotas on vCPUs by name, to be changed. Moto knows none of them."""
+    from moto.servicequotas.responses import ServiceQuotasResponse
+
+    values = {"Running On-Demand G and VT instances": 96.0, "All G and VT Spot Instance Requests": 96.0}
+
+    def listed(_self: Any) -> str:
+        items = [
+            {"QuotaCode": f"L-{number}", "QuotaName": name, "Value": value}
+            for number, (name, value) in enumerate(values.items(), 1)
+        ]
+        return json.dumps({"Quotas": items})
+
+    monkeypatch.setattr(ServiceQuotasResponse, "list_service_quotas", listed, raising=False)
+    return values
