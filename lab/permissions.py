@@ -1,70 +1,173 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a role may do in S3: moto evaluates its policies for calls signed with a role's credentials, so for every box."""
+"""Users and roles are held to their policies in every service. The lab's own key may do everything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto import settings
-from moto.iam.access_control import IAMPolicyStatement, IAMRequestBase, PermissionResult
-from moto.s3.responses import ACTION_MAP
+from moto.backends import get_backend
+from moto.core.responses import ActionResult
+from moto.iam.access_control import IAMPolicy
+from moto.iam.responses import IamResponse
 
+from lab.authorizations import questions
 from lab.calls import Call
+from lab.errors import Answer, typed_error
 from lab.patching import regional_backends
+from lab.policies import Decision, Question, decide
+from lab.settings import ACCOUNT
 
-NEVER, FROM_THE_FIRST_CALL = float("inf"), 0
+NEVER = float("inf")
+ALWAYS_ALLOWED = ("sts:GetCallerIdentity",)
+LONGEST_RECORD = 20_000
 
-# What a box's call says of itself. The lab's own wire, which never leaves the machine, stands for AWS's TLS.
-CONTEXT = {"aws:SecureTransport": "true"}
+
+@dataclass(frozen=True)
+class Principal:
+    """Who calls, and the documents of its policies."""
+
+    arn: str
+    policies: tuple[Mapping[str, Any], ...]
+
+
+class Permissions:
+    """Decides on calls, and remembers what was asked of whom."""
+
+    def __init__(self) -> None:
+        self._record: deque[dict[str, Any]] = deque(maxlen=LONGEST_RECORD)
+
+    def refusal(self, call: Call) -> Answer | None:
+        """The error that AWS would answer, or None where the call may go through. The caller holds the account's lock."""
+        principal = principal_of(call.access_key)
+        if principal is None:
+            return None
+        for question in questions(call):
+            decision = decide_for(principal, question)
+            self._record.append(
+                {
+                    "principal": principal.arn,
+                    "call": f"{call.service}:{call.action}",
+                    "action": question.action,
+                    "resource": question.resource,
+                    "context": dict(question.context),
+                    "decision": decision.value,
+                }
+            )
+            if decision is not Decision.ALLOWED:
+                return refused(call, principal, question, decision)
+        return None
+
+    def record(self) -> list[dict[str, Any]]:
+        """Every question so far about callers that are held to policies."""
+        return list(self._record)
 
 
 def install() -> None:
-    """The operator's key may do everything; the lab checks permissions, not signatures."""
+    """moto evaluates nothing any more: it knows neither conditions nor the resources of most services."""
     settings.INITIAL_NO_AUTH_ACTION_COUNT = NEVER
-    ACTION_MAP["BUCKET"]["HEAD"]["DEFAULT"] = "ListBucket"  # AWS: HeadBucket needs s3:ListBucket
-    IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
-    IAMPolicyStatement.is_action_permitted = with_conditions(  # type: ignore[method-assign]
-        IAMPolicyStatement.is_action_permitted
+    IamResponse.simulate_principal_policy = simulate_principal_policy  # type: ignore[attr-defined]
+
+
+def principal_of(access_key: str) -> Principal | None:
+    """The user or the role's session that the key belongs to; None for the lab's own key, and for any unknown one."""
+    for backend in regional_backends("iam"):
+        for user in backend.users.values():
+            if any(key.access_key_id == access_key for key in user.access_keys):
+                return Principal(user.arn, tuple(policies_of_user(backend, user)))
+    for backend in regional_backends("sts"):
+        for session in backend.assumed_roles:
+            if session.access_key_id == access_key:
+                name = session.role_arn.split("/")[-1]
+                arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session.session_name}"
+                return Principal(arn, tuple(policies_of_role(name)))
+    return None
+
+
+def policies_of_user(backend: Any, user: Any) -> list[Mapping[str, Any]]:
+    holders = [user, *(group for group in backend.groups.values() if user in group.users)]
+    return [document for holder in holders for document in _documents(holder)]
+
+
+def policies_of_role(name: str) -> list[Mapping[str, Any]]:
+    backend = get_backend("iam")[ACCOUNT]["aws"]
+    return [document for role in backend.roles.values() if role.name == name for document in _documents(role)]
+
+
+def _documents(holder: Any) -> list[Mapping[str, Any]]:
+    inline = [_loaded(text) for text in dict(holder.policies).values()]
+    return [*inline, *(IAMPolicy(policy)._policy_json for policy in holder.managed_policies.values())]
+
+
+def _loaded(document: Any) -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = json.loads(document) if isinstance(document, str) else document
+    return loaded
+
+
+def decide_for(principal: Principal, question: Question) -> Decision:
+    """The principal's own policies, and whatever the bucket's policy forbids."""
+    if question.action in ALWAYS_ALLOWED:
+        return Decision.ALLOWED
+    if decide(bucket_policies(question.resource), question) is Decision.EXPLICIT_DENY:
+        return Decision.EXPLICIT_DENY
+    return decide(principal.policies, question)
+
+
+def bucket_policies(resource: str) -> list[Mapping[str, Any]]:
+    """The policy of the bucket that a resource is, or lies in. Only what it forbids counts, and as if to everybody."""
+    if not resource.startswith("arn:aws:s3:::"):
+        return []
+    bucket = get_backend("s3")[ACCOUNT]["aws"].buckets.get(resource.removeprefix("arn:aws:s3:::").split("/")[0])
+    return [_loaded(bucket.policy)] if bucket is not None and bucket.policy else []
+
+
+def refused(call: Call, principal: Principal, question: Question, decision: Decision) -> Answer:
+    """The error of the caller's protocol, with AWS's code and words."""
+    why = (
+        f"because no identity-based policy allows the {question.action} action"
+        if decision is Decision.IMPLICIT_DENY
+        else "with an explicit deny"
     )
+    said = f"User: {principal.arn} is not authorized to perform: {question.action} on resource: {question.resource} {why}"
+    if call.service == "ec2":
+        message = f"You are not authorized to perform this operation. {said}"
+        return typed_error(call.protocol, "UnauthorizedOperation", message, 403)
+    code = "AccessDeniedException" if call.protocol in ("json", "rest-json") else "AccessDenied"
+    return typed_error(call.protocol, code, said, 403)
 
 
-def with_conditions(evaluate: Callable[..., PermissionResult]) -> Callable[..., PermissionResult]:
-    """AWS passes over a statement whose condition does not hold; moto would take even a Deny for a refusal then."""
-
-    def is_action_permitted(statement: IAMPolicyStatement, *arguments: Any, **named: Any) -> PermissionResult:
-        holds = condition_holds(statement._statement.get("Condition"))
-        if holds is None:
-            return evaluate(statement, *arguments, **named)
-        if not holds:
-            return PermissionResult.NEUTRAL
-        unconditional = {key: value for key, value in statement._statement.items() if key != "Condition"}
-        return evaluate(IAMPolicyStatement(unconditional), *arguments, **named)
-
-    return is_action_permitted
-
-
-def condition_holds(condition: dict[str, dict[str, Any]] | None) -> bool | None:
-    """Whether a condition on what CONTEXT knows holds; None when there is none, or it asks for something else."""
-    if not condition or set(condition) != {"Bool"} or not set(condition["Bool"]) <= set(CONTEXT):
-        return None
-    return all(str(value).lower() == CONTEXT[key] for key, value in condition["Bool"].items())
-
-
-@contextmanager
-def bound(call: Call) -> Iterator[None]:
-    """Inside, moto evaluates policies when the call binds. The caller holds the account's lock."""
-    settings.INITIAL_NO_AUTH_ACTION_COUNT = FROM_THE_FIRST_CALL if binds(call) else NEVER
-    try:
-        yield
-    finally:
-        settings.INITIAL_NO_AUTH_ACTION_COUNT = NEVER
+def simulate_principal_policy(self: IamResponse) -> ActionResult:
+    """IAM's simulator, which moto lacks: the same evaluation as for calls."""
+    arn = str(self._get_param("PolicySourceArn"))
+    context = {entry["ContextKeyName"]: list(entry["ContextKeyValues"]) for entry in self._get_param("ContextEntries", [])}
+    user = next((item for backend in regional_backends("iam") for item in backend.users.values() if item.arn == arn), None)
+    if user is not None:
+        principal: Principal | None = Principal(arn, tuple(policies_of_user(get_backend("iam")[ACCOUNT]["aws"], user)))
+    elif ":role/" in arn:
+        principal = Principal(arn, tuple(policies_of_role(arn.split("/")[-1])))
+    else:
+        principal = None
+    results = [
+        {
+            "EvalActionName": action,
+            "EvalResourceName": resource,
+            "EvalDecision": simulated(principal, Question(action, resource, context)),
+            "MatchedStatements": [],
+            "MissingContextValues": [],
+        }
+        for action in self._get_param("ActionNames", [])
+        for resource in self._get_param("ResourceArns", ["*"])
+    ]
+    return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
 
-def binds(call: Call) -> bool:
-    """Calls to S3 with a role's credentials. For other services moto does not know which resource a call means."""
-    sessions = (session for backend in regional_backends("sts") for session in backend.assumed_roles)
-    return call.service == "s3" and any(session.access_key_id == call.access_key for session in sessions)
+def simulated(principal: Principal | None, question: Question) -> str:
+    single = {key: value[0] if len(value) == 1 else value for key, value in question.context.items()}
+    allowed = principal is None or decide_for(principal, Question(question.action, question.resource, single))
+    return Decision.ALLOWED.value if allowed is True else allowed.value

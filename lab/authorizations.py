@@ -1,0 +1,366 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What AWS asks IAM about a call: which actions on which resources, with which condition keys.
+
+After the Service Authorization Reference and the EC2 and EFS guides. A call may be several questions: RunInstances asks
+about each thing it makes and uses, tags at birth ask for CreateTags, and a role that is handed on asks for PassRole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from moto.backends import get_backend
+
+from lab.calls import Call
+from lab.patching import regional_backends
+from lab.policies import Question
+from lab.settings import ACCOUNT
+
+Context = dict[str, str | list[str]]
+
+PREFIX = {"efs": "elasticfilesystem", "resourcegroupstaggingapi": "tag", "service-quotas": "servicequotas"}
+READS = ("Describe", "Get", "List", "Search")
+EC2_TYPES = {
+    "acl": "network-acl",
+    "ami": "image",
+    "cr": "capacity-reservation",
+    "eice": "instance-connect-endpoint",
+    "eipalloc": "elastic-ip",
+    "eni": "network-interface",
+    "fl": "vpc-flow-log",
+    "i": "instance",
+    "igw": "internet-gateway",
+    "key": "key-pair",
+    "lt": "launch-template",
+    "nat": "natgateway",
+    "pg": "placement-group",
+    "rtb": "route-table",
+    "sg": "security-group",
+    "sir": "spot-instances-request",
+    "snap": "snapshot",
+    "subnet": "subnet",
+    "vol": "volume",
+    "vpc": "vpc",
+    "vpce": "vpc-endpoint",
+}
+EC2_MAKES = {
+    "AllocateAddress": ("elastic-ip",),
+    "CreateFlowLogs": ("vpc-flow-log",),
+    "CreateInstanceConnectEndpoint": ("instance-connect-endpoint",),
+    "CreateInternetGateway": ("internet-gateway",),
+    "CreateKeyPair": ("key-pair",),
+    "CreateLaunchTemplate": ("launch-template",),
+    "CreateNatGateway": ("natgateway",),
+    "CreateNetworkInterface": ("network-interface",),
+    "CreatePlacementGroup": ("placement-group",),
+    "CreateRouteTable": ("route-table",),
+    "CreateSecurityGroup": ("security-group",),
+    "CreateSubnet": ("subnet",),
+    "CreateVolume": ("volume",),
+    "CreateVpc": ("vpc",),
+    "CreateVpcEndpoint": ("vpc-endpoint",),
+    "ImportKeyPair": ("key-pair",),
+    "RunInstances": ("instance", "volume", "network-interface"),
+}
+# Where a call names more things than AWS asks about.
+EC2_ASKS_ONLY_OF = {
+    "CreateLaunchTemplateVersion": ("launch-template",),
+    "CreateRoute": ("route-table",),
+    "DeleteRoute": ("route-table",),
+    "ReplaceRoute": ("route-table",),
+    "CreateFlowLogs": ("vpc", "subnet", "network-interface"),
+    "CreateLaunchTemplate": (),
+}
+EC2_NOT_RESOURCES = ("IpPermissions", "TagSpecifications", "LaunchTemplateData", "UserData", "ClientToken")
+EC2_ID = re.compile(r"([a-z]+)-[0-9a-f]{8,}")
+S3_ACTIONS = {
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListBuckets": "ListAllMyBuckets",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+    "HeadObject": "GetObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "DeleteObjects": "DeleteObject",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+}
+
+
+def questions(call: Call) -> list[Question]:
+    """Everything that must be allowed for the call to go through."""
+    ask = {"ec2": _ec2, "s3": _s3, "iam": _iam, "efs": _efs}.get(call.service, _other)
+    base: Context = {"aws:RequestedRegion": call.region, "aws:SecureTransport": "true"}
+    return [Question(one.action, one.resource, {**base, **one.context}) for one in ask(call)]
+
+
+def arn(service: str, region: str, rest: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws:{service}:{region}:{account}:{rest}"
+
+
+def request_tags(tags: Any) -> Context:
+    """The condition keys of tags that a call brings along."""
+    pairs = {
+        str(tag.get("Key", tag.get("TagKey"))): str(tag.get("Value", tag.get("TagValue", ""))) for tag in tags or ()
+    }
+    found: Context = {f"aws:RequestTag/{key}": value for key, value in pairs.items()}
+    return {**found, "aws:TagKeys": sorted(pairs)} if pairs else {}
+
+
+def resource_tags(tags: dict[str, str]) -> Context:
+    return {f"aws:ResourceTag/{key}": str(value) for key, value in tags.items()}
+
+
+# ---- EC2 -------------------------------------------------------------------------------------------------------------
+
+
+def _ec2(call: Call) -> Iterator[Question]:
+    action = f"ec2:{call.action}"
+    if call.action.startswith(READS):
+        yield Question(action)
+        return
+    parameters = call.parameters if call.action != "RunInstances" else _with_template(call)
+    born = {item.get("ResourceType"): item.get("Tags") for item in parameters.get("TagSpecifications", [])}
+    made = EC2_MAKES.get(call.action, ())
+    asked = [(arn("ec2", call.region, f"{kind}/*"), request_tags(born.get(kind))) for kind in made]
+    asked += [(name, context) for name, context in _ec2_existing(call, parameters)]
+    tagging = request_tags(parameters.get("Tags")) if call.action in ("CreateTags", "DeleteTags") else {}
+    for resource, context in asked or [("*", {})]:
+        yield Question(action, resource, {**context, **tagging})
+    for kind, tags in born.items():
+        context = {"ec2:CreateAction": call.action, **request_tags(tags)}
+        yield Question("ec2:CreateTags", arn("ec2", call.region, f"{kind}/*"), context)
+    if call.action == "RunInstances":
+        yield from _pass_role(_roles_of_profile(parameters.get("IamInstanceProfile", {})), "ec2.amazonaws.com")
+
+
+def _ec2_existing(call: Call, parameters: dict[str, Any]) -> Iterator[tuple[str, Context]]:
+    """The things that are there already and that the call names, with their tags."""
+    backend = get_backend("ec2")[ACCOUNT][call.region]
+    only = EC2_ASKS_ONLY_OF.get(call.action)
+    for identity in dict.fromkeys(_identities(backend, call, parameters)):
+        kind = EC2_TYPES.get(identity.split("-", 1)[0], "")
+        if kind and (only is None or kind in only) and not (call.action == "ImportKeyPair" and kind == "key-pair"):
+            name = _name(backend, identity)
+            owner = "" if kind == "image" else ACCOUNT
+            yield arn("ec2", call.region, f"{kind}/{name}", owner), resource_tags(backend.tags.get(identity, {}))
+
+
+def _identities(backend: Any, call: Call, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key not in EC2_NOT_RESOURCES:
+                yield from _named(backend, key, item) if isinstance(item, str) else _identities(backend, call, item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _named(backend, "", item) if isinstance(item, str) else _identities(backend, call, item)
+
+
+def _named(backend: Any, key: str, text: str) -> Iterator[str]:
+    """The id behind a parameter that holds an id or a name."""
+    if key == "KeyName":
+        yield from [pair.id for pair in backend.key_pairs.values() if pair.name == text]
+    elif key == "LaunchTemplateName":
+        yield from [template.id for template in backend.launch_templates.values() if template.name == text]
+    elif key == "AssociationId" and text.startswith("rtbassoc-"):
+        yield from [table.id for table in backend.route_tables.values() if text in table._associations]
+    elif key == "AssociationId" and text.startswith("eipassoc-"):
+        yield from [address.allocation_id for address in backend.addresses if address.association_id == text]
+    elif key == "PublicIp":
+        yield from [address.allocation_id for address in backend.addresses if str(address.public_ip) == text]
+    elif EC2_ID.fullmatch(text):
+        yield text
+
+
+def _name(backend: Any, identity: str) -> str:
+    """Key pairs are known to IAM by their names."""
+    if not identity.startswith("key-"):
+        return identity
+    return next((str(pair.name) for pair in backend.key_pairs.values() if pair.id == identity), identity)
+
+
+def _with_template(call: Call) -> dict[str, Any]:
+    """The parameters of a launch with those of its launch template beneath them."""
+    named = call.parameters.get("LaunchTemplate")
+    if not named:
+        return call.parameters
+    backend = get_backend("ec2")[ACCOUNT][call.region]
+    known = {key: template for item in backend.launch_templates.values() for key, template in _keys(item)}
+    template = known.get(named.get("LaunchTemplateId") or named.get("LaunchTemplateName"))
+    if template is None:
+        return call.parameters
+    text = str(named.get("Version", "$Default"))
+    number = {"$Latest": len(template.versions), "$Default": template.default_version_number}.get(text) or int(text)
+    data = template.get_version(number).data
+    merged = {key: value for key, value in dict(data).items() if value}
+    specifications = [
+        {
+            "ResourceType": item.get("ResourceType"),
+            "Tags": item.get("Tags", item.get("Tag")),
+        }
+        for item in merged.pop("TagSpecifications", merged.pop("TagSpecification", [])) or []
+    ]
+    own = call.parameters.get("TagSpecifications", [])
+    tags: dict[str, list[Any]] = {}
+    for item in [*specifications, *own]:
+        tags.setdefault(item["ResourceType"], []).extend(item.get("Tags") or [])
+    all_tags = [{"ResourceType": kind, "Tags": pairs} for kind, pairs in tags.items()]
+    return {**merged, **call.parameters, "TagSpecifications": all_tags}
+
+
+def _keys(template: Any) -> list[tuple[str, Any]]:
+    return [(template.id, template), (template.name, template)]
+
+
+def _roles_of_profile(profile: dict[str, str]) -> list[Any]:
+    name = profile.get("Name") or str(profile.get("Arn", "")).split("/")[-1]
+    profiles = [item for backend in regional_backends("iam") for item in backend.instance_profiles.values()]
+    return [role for item in profiles if item.name == name for role in item.roles]
+
+
+def _pass_role(roles: list[Any], service: str) -> Iterator[Question]:
+    for role in roles:
+        context = {"iam:PassedToService": service, **resource_tags(_pairs(role.tags))}
+        yield Question("iam:PassRole", str(role.arn), context)
+
+
+def _pairs(tags: Any) -> dict[str, str]:
+    if isinstance(tags, dict):
+        return {str(key): str(value.get("Value") if isinstance(value, dict) else value) for key, value in tags.items()}
+    return {tag["Key"]: tag["Value"] for tag in tags or ()}
+
+
+# ---- S3 --------------------------------------------------------------------------------------------------------------
+
+
+def _s3(call: Call) -> Iterator[Question]:
+    action = S3_ACTIONS.get(call.action, call.action)
+    bucket = str(call.parameters.get("Bucket", ""))
+    if not bucket:
+        yield Question(f"s3:{action}")
+        return
+    keys = [call.parameters["Key"]] if "Key" in call.parameters else []
+    if call.action == "DeleteObjects":
+        objects = call.parameters.get("Delete", {}).get("Objects", [])
+        keys = [item["Key"] for item in objects]
+        action = "DeleteObjectVersion" if any(item.get("VersionId") for item in objects) else action
+    if call.action in ("GetObject", "HeadObject", "DeleteObject") and call.parameters.get("VersionId"):
+        action = {"DeleteObject": "DeleteObjectVersion"}.get(call.action, "GetObjectVersion")
+    context: Context = {"s3:prefix": str(call.parameters["Prefix"])} if "Prefix" in call.parameters else {}
+    for resource in [f"{bucket}/{key}" for key in keys] or [bucket]:
+        yield Question(f"s3:{action}", f"arn:aws:s3:::{resource}", context)
+    tags = call.parameters.get("CreateBucketConfiguration", {}).get("Tags") if call.action == "CreateBucket" else None
+    if tags:
+        yield Question("s3:TagResource", f"arn:aws:s3:::{bucket}", request_tags(tags))
+
+
+# ---- IAM -------------------------------------------------------------------------------------------------------------
+
+
+def _iam(call: Call) -> Iterator[Question]:
+    backend = get_backend("iam")[ACCOUNT]["aws"]
+    tags = request_tags(call.parameters.get("Tags"))
+    resource, context = "*", dict(tags)
+    if "InstanceProfileName" in call.parameters:
+        name = call.parameters["InstanceProfileName"]
+        resource = f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"
+        found = [item for item in backend.instance_profiles.values() if item.name == name]
+        context |= resource_tags(_pairs(found[0].tags)) if found else {}
+    elif "RoleName" in call.parameters:
+        name = call.parameters["RoleName"]
+        resource = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+        found = [item for item in backend.roles.values() if item.name == name]
+        context |= resource_tags(_pairs(found[0].tags)) if found else {}
+    elif "PolicySourceArn" in call.parameters or "PolicyArn" in call.parameters:
+        resource = call.parameters.get("PolicySourceArn") or call.parameters["PolicyArn"]
+    elif "UserName" in call.parameters:
+        resource = f"arn:aws:iam::{ACCOUNT}:user/{call.parameters['UserName']}"
+    if "PermissionsBoundary" in call.parameters:
+        context["iam:PermissionsBoundary"] = str(call.parameters["PermissionsBoundary"])
+    yield Question(f"iam:{call.action}", resource, context)
+    if call.parameters.get("Tags") and call.action in ("CreateRole", "CreateInstanceProfile"):
+        yield Question(f"iam:Tag{call.action.removeprefix('Create')}", resource, context)
+    if call.action == "AddRoleToInstanceProfile":
+        roles = [role for role in backend.roles.values() if role.name == call.parameters.get("RoleName")]
+        yield from _pass_role(roles, "ec2.amazonaws.com")
+
+
+# ---- EFS and the rest ------------------------------------------------------------------------------------------------
+
+
+def _efs(call: Call) -> Iterator[Question]:
+    parameters, prefix = call.parameters, "elasticfilesystem"
+    backend = get_backend("efs")[ACCOUNT][call.region]
+    identity = str(parameters.get("FileSystemId") or parameters.get("ResourceId") or "")
+    target = backend.mount_targets_by_id.get(parameters.get("MountTargetId", ""))
+    point = backend.access_points.get(parameters.get("AccessPointId", "") or identity)
+    identity = identity or (str(target.file_system_id) if target is not None else "")
+    tags = request_tags(parameters.get("Tags"))
+    if point is not None:
+        resource, context = f"access-point/{point.access_point_id}", resource_tags(_listed_tags(backend, identity))
+    else:
+        resource, context = f"file-system/{identity or '*'}", resource_tags(_listed_tags(backend, identity))
+    everything = call.action.startswith(READS) and not identity and point is None
+    yield Question(f"{prefix}:{call.action}", "*" if everything else arn(prefix, call.region, resource), context | tags)
+    if tags and call.action in ("CreateFileSystem", "CreateAccessPoint"):
+        kind = "file-system/*" if call.action == "CreateFileSystem" else "access-point/*"
+        context = {f"{prefix}:CreateAction": call.action, **tags}
+        yield Question(f"{prefix}:TagResource", arn(prefix, call.region, kind), context)
+    yield from _interfaces_of_mount_targets(call)
+
+
+def _listed_tags(backend: Any, identity: str) -> dict[str, str]:
+    if identity not in backend.file_systems_by_id and identity not in backend.access_points:
+        return {}
+    return {tag["Key"]: tag["Value"] for tag in backend.list_tags_for_resource(identity)}
+
+
+def _interfaces_of_mount_targets(call: Call) -> Iterator[Question]:
+    """EFS makes and removes the interfaces of its mount targets with the rights of its caller."""
+    interface = arn("ec2", call.region, "network-interface/*")
+    if call.action == "CreateMountTarget":
+        yield Question("ec2:DescribeSubnets")
+        yield Question("ec2:DescribeNetworkInterfaces")
+        yield Question("ec2:CreateNetworkInterface", interface)
+        made = Call("ec2", "CreateNetworkInterface", call.region, call.access_key, "ec2", call.parameters)
+        for resource, context in _ec2_existing(made, call.parameters):
+            yield Question("ec2:CreateNetworkInterface", resource, context)
+    if call.action == "DeleteMountTarget":
+        yield Question("ec2:DeleteNetworkInterface", interface)
+    if call.action == "ModifyMountTargetSecurityGroups":
+        yield Question("ec2:ModifyNetworkInterfaceAttribute", interface)
+
+
+def _other(call: Call) -> Iterator[Question]:
+    """Services that the lab knows less of: any resource, and the tags that the call brings along."""
+    prefix = PREFIX.get(call.service, call.service)
+    resource = "*"
+    if call.service == "ssm" and call.action == "GetParameter":
+        name = str(call.parameters.get("Name", ""))
+        owner = "" if name.startswith("/aws/service/") else ACCOUNT
+        resource = arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner)
+    if call.service == "fsx":
+        resource = arn("fsx", call.region, f"file-system/{call.parameters.get('FileSystemId', '*')}")
+    tags = call.parameters.get("Tags")
+    yield Question(f"{prefix}:{call.action}", resource, request_tags(tags) if isinstance(tags, list) else {})
