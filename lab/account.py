@@ -18,7 +18,9 @@ from lab import capacity, laws, market, permissions, shims, spot, transitions, w
 from lab.addresses import AddressPool, host_ranges
 from lab.calls import Call, error_code
 from lab.errors import Answer, typed_error
+from lab.metadata import instance_at
 from lab.patching import regional_backends
+from lab.reach import reaches_service
 from lab.wanted import Wanted
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,13 @@ class Account:
                 call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}."
             )
         return answer
+
+    def reaches(self, address: str, service: str) -> bool:
+        """Whether the instance at an address can call a service. Who is no instance is somebody of the lab's own."""
+        with self.lock:
+            transitions.settle()
+            instance = instance_at(address)
+            return instance is None or reaches_service(instance.ec2_backend, instance.nics[0], service)
 
     def wanted(self) -> Wanted:
         with self.lock:

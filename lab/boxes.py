@@ -131,7 +131,11 @@ class Boxes:
 
     def _metadata(self, box: Box) -> Metadata:
         return Metadata(
-            str(gateway_of(box.network.cidr)), self._settings.port, box.hop_limit, private=box.public_ip is None
+            str(gateway_of(box.network.cidr)),
+            self._settings.port,
+            box.hop_limit,
+            private=box.public_ip is None,
+            router=box.router or "",
         )
 
     def _write_settings(self, container: Container, box: Box) -> None:

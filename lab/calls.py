@@ -84,6 +84,12 @@ def read_call(environ: dict[str, Any], body: bytes) -> Call:
     return Call(service, str(operation.name), region, access_key, protocol, _plain(parsed))
 
 
+def called_service(environ: dict[str, Any]) -> str:
+    """The service a request is for, from its signature alone."""
+    signature = _signature(environ)[2]
+    return SERVICE_BY_SIGNATURE.get(signature, signature)
+
+
 def _signature(environ: dict[str, Any]) -> tuple[str, str, str]:
     text = environ.get("HTTP_AUTHORIZATION", "") or environ.get("QUERY_STRING", "").replace("X-Amz-", "").replace(
         "%2F", "/"

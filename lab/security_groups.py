@@ -9,10 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.routes import has_way_out
+from lab.routes import forwards, has_way_out
 
 TABLE = "lab_security_groups"
 RULES_FILE = "/etc/lab/security-groups.nft"
+NOT_FOR_IT = "    fib daddr type unicast drop\n"
+FOREIGN = """  chain foreign {{
+    type filter hook postrouting priority 150; policy accept;
+    oifname "eth*" ip daddr != {{ {vpc}, 169.254.169.254 }} ip saddr != {{ {own} }} drop
+  }}
+"""
 OUTBOUND = """  chain outbound {{
     type filter hook postrouting priority 0; policy accept;
     oifname != "eth*" accept
@@ -34,10 +40,21 @@ class Inbound:
     sources: tuple[str, ...]
 
 
-def box_rules(ec2: Any, interface: Any) -> str:
-    """The rules for the box behind an interface: its groups' inbound rules, and no way out without a route."""
-    confined_to = "" if has_way_out(ec2, interface) else str(ec2.get_vpc(interface.vpc_id).cidr_block)
-    return as_nft(permissions(ec2, interface.group_set), confined_to)
+def box_rules(ec2: Any, instance: Any) -> str:
+    """The rules for an instance's box: its groups' inbound rules, no way out without a route, and no packets of others.
+
+    EC2 drops what is not for the instance itself unless its source/destination check is off; what leaves with
+    another's address finds no way back, so an instance that does NAT has to put its own on it.
+    """
+    interface = instance.nics[0]
+    vpc = str(ec2.get_vpc(interface.vpc_id).cidr_block)
+    own = ", ".join(str(one) for one in (interface.private_ip_address, interface.public_ip) if one)
+    return as_nft(
+        permissions(ec2, interface.group_set),
+        "" if has_way_out(ec2, interface) else vpc,
+        first="" if forwards(instance) else NOT_FOR_IT,
+        more=FOREIGN.format(vpc=vpc, own=own),
+    )
 
 
 def server_rules(ec2: Any, interface: Any) -> str:
@@ -70,7 +87,7 @@ def member_addresses(ec2: Any, group: str) -> set[str]:
     }
 
 
-def as_nft(rules: Iterable[Inbound], confined_to: str = "") -> str:
+def as_nft(rules: Iterable[Inbound], confined_to: str = "", first: str = "", more: str = "") -> str:
     """An nftables script that replaces the table as a whole.
 
     The inbound chain sits before any port forwarding, so containers with published ports are covered. A box that is
@@ -84,11 +101,11 @@ table ip {TABLE} {{
   chain inbound {{
     type filter hook prerouting priority -140; policy accept;
     iifname != "eth*" accept
-    ct state established,related accept
+{first}    ct state established,related accept
 {accepted}
     drop
   }}
-{outbound}}}
+{outbound}{more}}}
 """
 
 

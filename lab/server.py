@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from lab import capacity, market
 from lab.account import Account
 from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ranges
 from lab.boxes import Boxes
-from lab.calls import CallLog, error_code, read_call
+from lab.calls import CallLog, called_service, error_code, read_call
 from lab.errors import Answer, LabError
 from lab.faults import Faults, RuleError, deliver, suffer
 from lab.file_systems import FileServers
@@ -44,6 +45,7 @@ ACCESS_KEY = "AKIALABLABLABLABLAB0"
 SECRET_KEY = "0pensN0thing/0pensN0thing/0pensN0thing/0"
 SECONDS_TO_FINISH = 12.0  # less than `down` waits before it kills
 Control = Callable[[dict[str, Any] | None], Any]  # a page that tests set: None asks what is set now
+SECONDS_OF_SILENCE = 1.0  # AWS lets a call without a way there wait for a minute; the lab cuts it off
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -144,6 +146,11 @@ class Lab:
     def from_box(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """At a VPC's gateway: instance metadata for unsigned requests, and the AWS API."""
         if not asks_for_metadata(environ):
+            service = called_service(environ)
+            if not self._account.reaches(environ["REMOTE_ADDR"], service):
+                time.sleep(SECONDS_OF_SILENCE)
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise ConnectionAbortedError(f"{environ['REMOTE_ADDR']} has no way to {service}")
             return send(self._aws(environ), start_response)
         with self._account.lock:
             answer = self._metadata.answer(

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.machine_images import by_ami
 from lab.patching import regional_backends
+from lab.routes import nat_instance_of
 from lab.security_groups import box_rules, server_rules
 
 RUNNING, STOPPED = "running", "stopped"
@@ -41,6 +42,7 @@ class Box:
     user_data: bytes
     hop_limit: int
     boots: int  # grows with each RebootInstances
+    router: str | None  # the private address of the instance that does NAT for it
     rules: str  # what may come in and go out, as text for nft
 
 
@@ -105,7 +107,8 @@ def _box(ec2: Any, instance: Any) -> Box:
         user_data=decoded(instance.user_data),
         hop_limit=int(instance.metadata_options.http_put_response_hop_limit or 1),
         boots=getattr(instance, "lab_boots", 0),
-        rules=box_rules(ec2, instance.nics[0]),
+        router=router.private_ip if (router := nat_instance_of(ec2, instance.nics[0])) else None,
+        rules=box_rules(ec2, instance),
     )
 
 

