@@ -100,7 +100,9 @@ class RunningLab:
         """The containers behind an AWS id."""
         return list(
             self.docker.containers.list(
-                all=True, filters={"label": [f"trainyard.lab={self.settings.name}", f"trainyard.lab.id={identity}"]}
+                all=True,
+                ignore_removed=True,
+                filters={"label": [f"trainyard.lab={self.settings.name}", f"trainyard.lab.id={identity}"]},
             )
         )
 

@@ -220,10 +220,12 @@ def test_a_box_uses_its_role_in_s3(lab: RunningLab, stack: Stack, node: dict[str
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
 
 
-def test_the_aws_api_answers_at_the_metadata_address(lab: RunningLab, node: dict[str, Any]) -> None:
+def test_the_aws_api_answers_at_the_metadata_address(lab: RunningLab, stack: Stack) -> None:
+    public = stack.launch(stack.public, stack.bastion_group)[0]
+    eventually(lambda: lab.run(public["InstanceId"], "systemctl", "is-active", "lab-network")[0] == 0)
     answer = curl(
         lab,
-        node,
+        public,
         f"{ADDRESS}/",
         "-d",
         "Action=GetCallerIdentity&Version=2011-06-15",
