@@ -35,6 +35,7 @@ class Account:
         laws.install(host_ranges)
         permissions.install()
         market.install()
+        self.permissions = permissions.Permissions()
         self.lock = threading.RLock()
         self._application = DomainDispatcherApplication(create_backend_app)
 
@@ -43,8 +44,11 @@ class Account:
         with self.lock:
             transitions.settle()
             try:
-                with permissions.bound(call):
-                    answer = market.NOW.answer(call) or run_application(self._application, environ, body)
+                answer = (
+                    self.permissions.refusal(call)
+                    or market.NOW.answer(call)
+                    or run_application(self._application, environ, body)
+                )
             except NotImplementedError as error:
                 return typed_error(
                     call.protocol, NOT_IMPLEMENTED, f"The lab does not implement {call.service} {call.action}: {error}"

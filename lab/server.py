@@ -190,6 +190,8 @@ class Lab:
         if path == "/_lab/calls":
             since = parse_qs(environ.get("QUERY_STRING", "")).get("since", ["0"])[0]
             return _json(self._calls.since(int(since) if since.isdigit() else 0))
+        if path == "/_lab/authorizations":
+            return _json(self._account.permissions.record())
         if path == "/_lab/status":
             return _json(self.status())
         if path == "/_lab/faults":
