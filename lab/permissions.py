@@ -106,7 +106,7 @@ def _documents(holder: Any) -> list[Mapping[str, Any]]:
 
 
 def _loaded(document: Any) -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = json.loads(document) if isinstance(document, str) else document
+    loaded: Mapping[str, Any] = json.loads(document) if isinstance(document, (str, bytes)) else document
     return loaded
 
 
