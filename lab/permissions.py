@@ -14,7 +14,7 @@ from typing import Any
 from moto import settings
 from moto.backends import get_backend
 from moto.core.responses import ActionResult
-from moto.iam.access_control import IAMPolicy
+from moto.iam.access_control import IAMPolicy, IAMPolicyStatement, PermissionResult
 from moto.iam.responses import IamResponse
 
 from lab.authorizations import questions
@@ -37,6 +37,10 @@ class Principal:
     policies: tuple[Mapping[str, Any], ...]
 
 
+# The lab's own key: nothing binds it but what the policy of a bucket forbids to everybody.
+OWNER = Principal(f"arn:aws:iam::{ACCOUNT}:root", ({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},))
+
+
 class Permissions:
     """Decides on calls, and remembers what was asked of whom."""
 
@@ -45,24 +49,28 @@ class Permissions:
 
     def refusal(self, call: Call) -> Answer | None:
         """The error that AWS would answer, or None where the call may go through. The caller holds the account's lock."""
-        principal = principal_of(call.access_key)
-        if principal is None:
+        principal = principal_of(call.access_key) or OWNER
+        if principal is OWNER and call.service != "s3":
             return None
         for question in questions(call):
             decision = decide_for(principal, question)
-            self._record.append(
-                {
-                    "principal": principal.arn,
-                    "call": f"{call.service}:{call.action}",
-                    "action": question.action,
-                    "resource": question.resource,
-                    "context": dict(question.context),
-                    "decision": decision.value,
-                }
-            )
+            if principal is not OWNER:
+                self._remember(principal, call, question, decision)
             if decision is not Decision.ALLOWED:
                 return refused(call, principal, question, decision)
         return None
+
+    def _remember(self, principal: Principal, call: Call, question: Question, decision: Decision) -> None:
+        self._record.append(
+            {
+                "principal": principal.arn,
+                "call": f"{call.service}:{call.action}",
+                "action": question.action,
+                "resource": question.resource,
+                "context": dict(question.context),
+                "decision": decision.value,
+            }
+        )
 
     def record(self) -> list[dict[str, Any]]:
         """Every question so far about callers that are held to policies."""
@@ -72,6 +80,7 @@ class Permissions:
 def install() -> None:
     """moto evaluates nothing any more: it knows neither conditions nor the resources of most services."""
     settings.INITIAL_NO_AUTH_ACTION_COUNT = NEVER
+    IAMPolicyStatement.is_action_permitted = lambda *_, **__: PermissionResult.NEUTRAL  # type: ignore[method-assign]
     IamResponse.simulate_principal_policy = simulate_principal_policy  # type: ignore[attr-defined]
 
 

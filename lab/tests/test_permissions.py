@@ -202,3 +202,16 @@ def test_what_was_asked_can_be_read_again(user: User, lab: RunningLab) -> None:
     last = lab.page("/_lab/authorizations")[-1]
     assert (last["call"], last["action"], last["decision"]) == ("ec2:DescribeVpcs", "ec2:DescribeVpcs", "allowed")
     assert last["context"]["aws:RequestedRegion"] == "us-east-1"
+
+
+def test_what_a_bucket_forbids_it_forbids_to_everybody(user: User, lab: RunningLab) -> None:
+    s3, bucket = lab.client("s3"), "arn:aws:s3:::forbidding"
+    s3.create_bucket(Bucket="forbidding")
+    forbidden = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{bucket}/no/*"}
+    s3.put_bucket_policy(Bucket="forbidding", Policy=json.dumps({"Version": "2012-10-17", "Statement": [forbidden]}))
+    user.may(allow("s3:*"))
+    for client in (s3, user.client("s3")):
+        client.put_object(Bucket="forbidding", Key="yes/a", Body=b"x")
+        assert error_of(client.put_object, Bucket="forbidding", Key="no/a", Body=b"x") == "AccessDenied"
+    s3.delete_object(Bucket="forbidding", Key="yes/a")
+    s3.delete_bucket(Bucket="forbidding")
