@@ -265,62 +265,45 @@ def _changing(plan: Plan) -> list[Statement]:
     ]
 
 
+_FILE_SYSTEM_LOOKS = (
+    "AccessPoints",
+    "BackupPolicy",
+    "FileSystemPolicy",
+    "FileSystems",
+    "LifecycleConfiguration",
+    "MountTargetSecurityGroups",
+    "MountTargets",
+)
+_FILE_SYSTEM_CHANGES = (
+    "CreateAccessPoint",
+    "CreateMountTarget",
+    "DeleteAccessPoint",
+    "DeleteFileSystem",
+    "DeleteFileSystemPolicy",
+    "DeleteMountTarget",
+    "ModifyMountTargetSecurityGroups",
+    "PutBackupPolicy",
+    "PutFileSystemPolicy",
+    "PutLifecycleConfiguration",
+    "TagResource",
+    "UpdateFileSystem",
+)
+
+
 def _storage(plan: Plan) -> list[Statement]:
-    efs, bucket = "elasticfilesystem", f"arn:{plan.partition}:s3:::{plan.bucket}"
+    efs = "elasticfilesystem"
+    at_birth = {**_born(plan)["StringEquals"], f"{efs}:CreateAction": ["CreateFileSystem", "CreateAccessPoint"]}
+    tagging = "Tags in the call that makes it are a right of their own."
+    making = "EFS makes and removes the interface of a mount target with its caller's rights, in our subnet and group."
+    interfaces = ("CreateNetworkInterface", "DeleteNetworkInterface", "ModifyNetworkInterfaceAttribute")
     return [
-        Statement(
-            "LookAtFileSystems",
-            "Listing takes no tag.",
-            _named(
-                efs,
-                (
-                    "DescribeAccessPoints",
-                    "DescribeBackupPolicy",
-                    "DescribeFileSystemPolicy",
-                    "DescribeFileSystems",
-                    "DescribeLifecycleConfiguration",
-                    "DescribeMountTargets",
-                    "DescribeMountTargetSecurityGroups",
-                ),
-            ),
-        ),
+        Statement("LookAtFileSystems", "Listing takes no tag.", _named(efs, _FILE_SYSTEM_LOOKS, "Describe")),
         Statement("MakeFileSystem", "Tagged at birth.", (f"{efs}:CreateFileSystem",), condition=_born(plan)),
-        Statement(
-            "TagFileSystemAtBirth",
-            "Tags in the call that makes it are a right of their own.",
-            (f"{efs}:TagResource",),
-            condition={
-                "StringEquals": {
-                    **_born(plan)["StringEquals"],
-                    f"{efs}:CreateAction": ["CreateFileSystem", "CreateAccessPoint"],
-                }
-            },
-        ),
-        Statement(
-            "ChangeFileSystem",
-            "Only ours.",
-            _named(
-                efs,
-                (
-                    "CreateAccessPoint",
-                    "CreateMountTarget",
-                    "DeleteAccessPoint",
-                    "DeleteFileSystem",
-                    "DeleteFileSystemPolicy",
-                    "DeleteMountTarget",
-                    "ModifyMountTargetSecurityGroups",
-                    "PutBackupPolicy",
-                    "PutFileSystemPolicy",
-                    "PutLifecycleConfiguration",
-                    "TagResource",
-                    "UpdateFileSystem",
-                ),
-            ),
-            condition=_ours(plan),
-        ),
+        Statement("TagFileSystemAtBirth", tagging, (f"{efs}:TagResource",), condition={"StringEquals": at_birth}),
+        Statement("ChangeFileSystem", "Only ours.", _named(efs, _FILE_SYSTEM_CHANGES), condition=_ours(plan)),
         Statement(
             "MakeMountTargets",
-            "EFS makes and removes the interface of a mount target with its caller's rights, in our subnet and group.",
+            making,
             ("ec2:CreateNetworkInterface",),
             _ec2(plan, "subnet", "security-group"),
             _ours(plan),
@@ -328,10 +311,10 @@ def _storage(plan: Plan) -> list[Statement]:
         Statement(
             "InterfacesOfMountTargets",
             "The interface itself carries no tag of ours.",
-            ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute"),
+            _named("ec2", interfaces),
             _ec2(plan, "network-interface"),
         ),
-        *_bucket(bucket),
+        *_bucket(f"arn:{plan.partition}:s3:::{plan.bucket}"),
         *_lustre(plan),
     ]
 
@@ -390,6 +373,24 @@ def _lustre(plan: Plan) -> list[Statement]:
     ]
 
 
+_ROLE = (
+    "AddRoleToInstanceProfile",
+    "CreateInstanceProfile",
+    "DeleteInstanceProfile",
+    "DeleteRole",
+    "DeleteRolePolicy",
+    "GetInstanceProfile",
+    "GetRole",
+    "GetRolePolicy",
+    "ListAttachedRolePolicies",
+    "ListInstanceProfilesForRole",
+    "ListRolePolicies",
+    "RemoveRoleFromInstanceProfile",
+    "TagInstanceProfile",
+    "TagRole",
+)
+
+
 def _identity(plan: Plan) -> list[Statement]:
     role = _arn(plan, "iam", f"role/{plan.node_role}", region="")
     profile = _arn(plan, "iam", f"instance-profile/{plan.node_role}", region="")
@@ -397,27 +398,7 @@ def _identity(plan: Plan) -> list[Statement]:
     boundary: Condition = {"StringEquals": {"iam:PermissionsBoundary": plan.boundary}} if plan.boundary else {}
     giving = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
     return [
-        Statement(
-            "KeepNodeRole",
-            "The one role and profile, by their name.",
-            (
-                "iam:AddRoleToInstanceProfile",
-                "iam:CreateInstanceProfile",
-                "iam:DeleteInstanceProfile",
-                "iam:DeleteRole",
-                "iam:DeleteRolePolicy",
-                "iam:GetInstanceProfile",
-                "iam:GetRole",
-                "iam:GetRolePolicy",
-                "iam:ListAttachedRolePolicies",
-                "iam:ListInstanceProfilesForRole",
-                "iam:ListRolePolicies",
-                "iam:RemoveRoleFromInstanceProfile",
-                "iam:TagInstanceProfile",
-                "iam:TagRole",
-            ),
-            (role, profile),
-        ),
+        Statement("KeepNodeRole", "The one role and profile, by their name.", _named("iam", _ROLE), (role, profile)),
         Statement("GiveNodeRole", "With its boundary, where the plan names one.", giving, (role,), boundary),
         Statement("ListRoles", "The modules of amazon.aws look for a role in the list.", ("iam:ListRoles",)),
         Statement(
