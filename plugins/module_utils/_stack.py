@@ -170,6 +170,33 @@ EC2_KINDS: tuple[Kind, ...] = (
         vpc_filter="attachment.vpc-id",
     ),
     Kind("vpc", "describe_vpcs", "Vpcs[]", "VpcId", "State", keep={"cidr": "CidrBlock"}),
+    Kind(
+        "launch_template",
+        "describe_launch_templates",
+        "LaunchTemplates[]",
+        "LaunchTemplateId",
+        since="CreateTime",
+        keep={"template_name": "LaunchTemplateName"},
+    ),
+    Kind(
+        "placement_group",
+        "describe_placement_groups",
+        "PlacementGroups[]",
+        "GroupId",
+        "State",
+        gone=("deleted",),
+        keep={"group_name": "GroupName"},
+    ),
+    Kind(
+        "spot_request",
+        "describe_spot_instance_requests",
+        "SpotInstanceRequests[]",
+        "SpotInstanceRequestId",
+        "State",
+        gone=("closed", "cancelled", "failed"),
+        since="CreateTime",
+        keep={"instance_id": "InstanceId"},
+    ),
     Kind("key_pair", "describe_key_pairs", "KeyPairs[]", "KeyPairId", since="CreateTime", keep={"key_name": "KeyName"}),
 )
 
@@ -177,7 +204,8 @@ EC2_KINDS: tuple[Kind, ...] = (
 # Roles are the account's, not the region's: those of a stack of the same name in another region must not be reported.
 _DESCRIBED_ARNS = re.compile(
     r"^arn:[^:]+:(?:ec2:[^:]*:[^:]*:(?:instance|natgateway|elastic-ip|volume|network-interface|security-group|subnet|"
-    r"route-table|internet-gateway|vpc|key-pair)/|elasticfilesystem:[^:]*:[^:]*:file-system/|"
+    r"route-table|internet-gateway|vpc|key-pair|launch-template|placement-group|spot-instances-request)/|"
+    r"elasticfilesystem:[^:]*:[^:]*:file-system/|"
     r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
 )
 

@@ -61,6 +61,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
     def noted(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
         seen.calls.append(operation)
+        if operation == "DescribePlacementGroups":
+            return {"PlacementGroups": []}  # moto knows none
         return send(client, operation, arguments)
 
     with mock_aws():

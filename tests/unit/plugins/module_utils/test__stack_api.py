@@ -106,6 +106,11 @@ MAKERS: dict[str, Callable[[Any, str], Any]] = {
     "internet_gateway": lambda ec2, stack: ec2.create_internet_gateway(
         TagSpecifications=specification("internet-gateway", stack)
     ),
+    "launch_template": lambda ec2, stack: ec2.create_launch_template(
+        LaunchTemplateName=stack,
+        LaunchTemplateData={"InstanceType": "t3.micro"},
+        TagSpecifications=specification("launch-template", stack),
+    ),
     "key_pair": lambda ec2, stack: ec2.create_key_pair(
         KeyName=stack, TagSpecifications=specification("key-pair", stack)
     ),
@@ -179,6 +184,23 @@ class Answers:
 def listed(**answers: Any) -> list[tuple[str, str, str]]:
     resources = resources_of(lambda _service: Answers(**answers), STACK, NAMES)
     return [(resource.type, resource.id, resource.state) for resource in resources]
+
+
+@pytest.mark.parametrize(
+    ("state", "counts"),
+    [("open", True), ("active", True), ("disabled", True), ("closed", False), ("cancelled", False), ("failed", False)],
+)
+def test_a_spot_request_counts_until_it_is_over(state: str, counts: bool) -> None:
+    request = {"SpotInstanceRequestId": "sir-1", "State": state, "Tags": tags()}
+    expected = [("spot_request", "sir-1", state)] if counts else []
+    assert listed(describe_spot_instance_requests={"SpotInstanceRequests": [request]}) == expected
+
+
+@pytest.mark.parametrize("state", ["pending", "available", "deleting", "deleted"])
+def test_a_placement_group_counts_until_it_is_deleted(state: str) -> None:
+    group = {"GroupId": "pg-1", "GroupName": "trainyard-dcgan-train", "State": state, "Tags": tags()}
+    expected = [] if state == "deleted" else [("placement_group", "pg-1", state)]
+    assert listed(describe_placement_groups={"PlacementGroups": [group]}) == expected
 
 
 @pytest.mark.parametrize(
