@@ -255,11 +255,17 @@ def is_open(offer: Offer, refusals: t.Iterable[Refusal]) -> bool:
 
 
 def rounds_of(offers: t.Sequence[Offer], together: bool, zone: str = "") -> tuple[tuple[Offer, ...], ...]:
-    """The offers among which a group may spread. Nodes that must lie together share a zone, ``zone`` if they have one."""
+    """The offers among which a group may spread: all, or where nodes must lie together those of one type, zone and market.
+
+    ``zone`` is where nodes of such a group lie already.
+    """
     if not together:
         return (tuple(offers),)
-    zones = [zone] if zone else list(dict.fromkeys(offer.zone for offer in offers))
-    return tuple(tuple(offer for offer in offers if offer.zone == one) for one in zones)
+    alike: dict[tuple[str, str, str], list[Offer]] = {}
+    for offer in offers:
+        if zone in ("", offer.zone):
+            alike.setdefault((offer.instance_type, offer.zone, offer.market), []).append(offer)
+    return tuple(tuple(round_) for round_ in alike.values())
 
 
 def lie_together(group: Group, facts: dict[str, TypeFacts]) -> bool:

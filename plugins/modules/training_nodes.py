@@ -102,13 +102,13 @@ options:
   placement_group:
     description:
       - Name of a placement group for types that can lie in one; empty for none.
-      - Nodes in a placement group lie in one zone, and are launched all or none.
+      - Nodes in a placement group come from one offer, and are launched all or none.
     type: str
     default: ""
   efa:
     description:
       - Whether to give nodes the Elastic Fabric Adapters that their type has.
-      - Such nodes lie in one zone, and are launched all or none.
+      - Such nodes come from one offer, and are launched all or none.
     type: bool
     default: false
   time_to_live:

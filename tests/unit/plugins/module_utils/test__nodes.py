@@ -140,10 +140,12 @@ def test_what_is_still_worth_asking(code: str, still_open: set[Offer]) -> None:
     assert {offer for offer in (G6A, G6B, G6A_SPOT, G5A) if nodes.is_open(offer, refusals)} == still_open
 
 
-def test_nodes_that_lie_together_share_a_zone() -> None:
+def test_nodes_that_lie_together_come_from_one_offer_or_its_reservations() -> None:
     assert nodes.rounds_of([G6A, G6B, G5A], together=False) == ((G6A, G6B, G5A),)
-    assert nodes.rounds_of([G6A, G6B, G5A], together=True) == ((G6A, G5A), (G6B,))
+    assert nodes.rounds_of([G6A_SPOT, G6B, G6A], together=True) == ((G6A_SPOT,), (G6B,), (G6A,))
     assert nodes.rounds_of([G6A, G6B, G5A], together=True, zone="us-east-1b") == ((G6B,),)
+    other = Offer("p5.48xlarge", "us-east-1b", "capacity-reservation", reservation_id="cr-9")
+    assert nodes.rounds_of([RESERVED, BLOCK, other], together=True) == ((RESERVED, other), (BLOCK,))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_all_or_nothing_holds_what_it_has_while_it_waits() -> None:
     assert [name for name, _offer in world.asked] == ["x", "y", "y"]
 
 
-def test_a_zone_gives_its_nodes_back_before_the_next_is_tried() -> None:
+def test_a_round_gives_its_nodes_back_before_the_next_is_tried() -> None:
     world = World({G6A: 1, G6B: 2})
     assert world.hunt("xy", [G6A], [G6B], keep=False)[0] == ["x", "y"]
     assert set(world.living.values()) == {G6B}

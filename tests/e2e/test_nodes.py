@@ -1,0 +1,150 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node group where not every offer has room: in the first zone there is no spot capacity.
+
+The tests stand in the order of the group's life and build on each other.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.e2e.driver import Lab, Outcome, Stack, copy_inventory, stack_environment
+
+GROUP = {
+    "name": "train",
+    "count": 2,
+    "instance_types": ["g6.xlarge"],
+    "markets": ["spot", "on-demand"],
+    "placement_group": True,
+    "root_volume_gib": 100,
+    "volumes": [{"size_gib": 20, "iops": 4000}],
+}
+NETWORK = {
+    "aws_network_zones": ["us-east-1a", "us-east-1b"],
+    "aws_network_public_cidrs": ["10.81.0.0/24", "10.81.10.0/24"],
+    "aws_network_private_cidrs": ["10.81.1.0/24", "10.81.11.0/24"],
+    "stack_time_to_live": "12h",
+}
+
+
+@pytest.fixture(scope="module")
+def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    home = tmp_path_factory.mktemp("home")
+    inventory = copy_inventory("many", home / "inventory", "10.81")
+    return Stack("many", lab, home, inventory, "", stack_environment(lab, home))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scarce(lab: Lab) -> Any:
+    control(lab, "capacity", {"rules": [{"zone": "us-east-1a", "market": "spot"}]})
+    yield
+    control(lab, "capacity", {"rules": []})
+
+
+def control(lab: Lab, name: str, setting: dict[str, Any], method: str = "POST") -> None:
+    address = f"{lab.environment['AWS_ENDPOINT_URL']}/_lab/{name}"
+    with urllib.request.urlopen(urllib.request.Request(address, json.dumps(setting).encode(), method=method)):
+        pass
+
+
+def provision(stack: Stack, *options: str, **changes: Any) -> Outcome:
+    variables = {**NETWORK, "aws_nodes_groups": [GROUP | changes]}
+    return stack.play("provision", "-e", json.dumps(variables), *options)
+
+
+def nodes(stack: Stack) -> dict[str, dict[str, Any]]:
+    return {name: instance for name, instance in stack.instances().items() if name != "many-bastion"}
+
+
+def launches(stack: Stack, since: int) -> list[dict[str, Any]]:
+    """What was asked of AWS for the nodes."""
+    calls = [call["parameters"] for call in stack.lab.calls(since) if call["action"] == "RunInstances"]
+    return [call for call in calls if "trainyard-many-train" in json.dumps(call)]
+
+
+def test_check_mode_shows_what_would_be_launched(stack: Stack) -> None:
+    before = len(stack.lab.calls())
+    outcome = provision(stack, "--check", "--diff")
+    assert outcome.status == 0, outcome.text
+    for text in ("many-train-0", "many-train-1", "g6.xlarge", "us-east-1a", "spot"):
+        assert text in outcome.text
+    assert launches(stack, before) == []
+
+
+def test_the_next_zone_is_asked_when_the_first_has_no_room(stack: Stack) -> None:
+    before = len(stack.lab.calls())
+    outcome = provision(stack)
+    assert outcome.status == 0, outcome.text
+    made = nodes(stack)
+    assert sorted(made) == ["many-train-0", "many-train-1"]
+    for instance in made.values():
+        assert instance["InstanceLifecycle"] == "spot"
+        assert instance["Placement"]["AvailabilityZone"] == "us-east-1b"
+        assert "PublicIpAddress" not in instance
+        options = instance["MetadataOptions"]
+        assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 1)
+    assert len(launches(stack, before)) == 3  # one refusal, two nodes
+
+
+def test_what_is_launched_is_tagged_from_the_start_and_encrypted(stack: Stack) -> None:
+    ec2 = stack.lab.client("ec2")
+    for name, instance in nodes(stack).items():
+        volumes = [device["Ebs"]["VolumeId"] for device in instance["BlockDeviceMappings"]]
+        described = ec2.describe_volumes(VolumeIds=volumes)["Volumes"]
+        assert sorted(volume["Size"] for volume in described) == [20, 100]
+        assert {volume["Encrypted"] for volume in described} == {True}
+        interfaces = [interface["NetworkInterfaceId"] for interface in instance["NetworkInterfaces"]]
+        tagged = ec2.describe_tags(
+            Filters=[{"Name": "resource-id", "Values": [instance["InstanceId"], *volumes, *interfaces]}]
+        )
+        expiries = {tag["ResourceId"]: tag["Value"] for tag in tagged["Tags"] if tag["Key"] == "trainyard:expires-at"}
+        assert set(expiries) == {instance["InstanceId"], *volumes, *interfaces}, name
+
+
+def test_changes_nothing_the_second_time(stack: Stack) -> None:
+    before = len(stack.lab.calls())
+    outcome = provision(stack)
+    assert outcome.status == 0, outcome.text
+    assert outcome.changed == 0, outcome.text
+    assert launches(stack, before) == []
+
+
+def test_a_lowered_count_takes_the_highest_number(stack: Stack) -> None:
+    outcome = provision(stack, "--diff", count=1)
+    assert outcome.status == 0, outcome.text
+    assert list(nodes(stack)) == ["many-train-0"]
+    assert "many-train-1" in outcome.text
+
+
+def test_all_or_nothing_gives_back_what_it_got(stack: Stack) -> None:
+    rule = {
+        "match": {"service": "ec2", "action": "RunInstances"},
+        "skip": 1,
+        "times": None,
+        "then": {"code": "InsufficientInstanceCapacity", "status": 500},
+    }
+    control(stack.lab, "faults", rule)
+    try:
+        outcome = provision(stack, count=3, all_or_nothing=True)
+    finally:
+        control(stack.lab, "faults", {}, "DELETE")
+    assert outcome.status != 0
+    assert "g6.xlarge in us-east-1b (spot): AWS has no capacity there now." in outcome.text
+    assert list(nodes(stack)) == ["many-train-0"]
+
+
+def test_destroy_leaves_nothing(stack: Stack) -> None:
+    outcome = stack.play("destroy", "-e", "stack_purge=many")
+    assert outcome.status == 0, outcome.text
+    assert '0 left of stack "many"' in outcome.text
+    ec2 = stack.lab.client("ec2")
+    assert nodes(stack) == {}
+    assert ec2.describe_launch_templates()["LaunchTemplates"] == []
+    assert ec2.describe_placement_groups()["PlacementGroups"] == []
+    requests = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+    assert {request["State"] for request in requests} <= {"closed", "cancelled"}
