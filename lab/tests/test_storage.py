@@ -84,3 +84,20 @@ def test_a_bucket_is_tagged_at_birth_and_not_by_a_second_creation(lab: RunningLa
     assert [call for call in calls if call["action"] == "CreateBucket" and "trainyard:stack" in str(call["parameters"])]
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"Tags": [{"Key": "other", "Value": "x"}]})
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == expected
+
+
+def test_of_two_writers_one_wins(lab: RunningLab, bucket: str) -> None:
+    """What a lock in a bucket rests on: conditional writes and deletions, also where versions are kept."""
+    s3 = lab.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    lock = {"Bucket": bucket, "Key": "lock.json"}
+    for _ in range(2):
+        first = s3.put_object(**lock, Body=b"first", IfNoneMatch="*")["ETag"]
+        assert error_of(s3.put_object, **lock, Body=b"second", IfNoneMatch="*") == "PreconditionFailed"
+        second = s3.put_object(**lock, Body=b"second", IfMatch=first)["ETag"]
+        assert error_of(s3.delete_object, **lock, IfMatch=first) == "PreconditionFailed"
+        s3.delete_object(**lock, IfMatch=second)
+        assert error_of(s3.get_object, **lock) == "NoSuchKey"
+    versions = s3.list_object_versions(Bucket=bucket)
+    for version in [*versions["Versions"], *versions["DeleteMarkers"]]:
+        s3.delete_object(**lock, VersionId=version["VersionId"])
