@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
-import subprocess
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ except ImportError:
     pass  # AnsibleAWSModule says so
 
 Client = t.Any
+RunCommand = t.Callable[..., tuple[int, str, str]]
 
 _TYPES_A_CALL = 100  # the most that DescribeInstanceTypes takes
 _ADDRESS_SECONDS = 3
@@ -118,16 +118,16 @@ def missing_tools(names: t.Sequence[str]) -> list[str]:
     return [name for name in names if shutil.which(name) is None]
 
 
-def aws_cli_version(command: str) -> str:
-    """The version of the AWS CLI as it says itself; empty when it is not asked for, or cannot be asked."""
+def aws_cli_version(run_command: RunCommand, command: str) -> str:
+    """The version of the AWS CLI as it says itself; empty when it is not asked for, or cannot be asked.
+
+    ``run_command`` is the module's.
+    """
     path = shutil.which(command) if command else None
     if not path:
         return ""
-    try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    words = said.stdout.split()
+    _status, said, _errors = run_command([path, "--version"])
+    words = said.split()
     return words[0].partition("/")[2] if words and words[0].startswith("aws-cli/") else ""
 
 

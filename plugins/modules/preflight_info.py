@@ -250,17 +250,17 @@ ARGUMENTS = {
 }
 
 
-def faults_here(params: dict) -> list:
+def faults_here(module: AnsibleAWSModule) -> list:
     """What can be said without AWS."""
+    params = module.params
     cidrs = decide.cidr_faults(params["allowed_cidrs"], params["door"])
     tools = decide.tools_for(params["door"], params["tools"])
+    aws_cli = api.aws_cli_version(module.run_command, "aws" if "aws" in tools else "")
     return [
         *decide.stack_faults(params["stack_name"]),
         *decide.duration_faults("stack_time_to_live", params["time_to_live"]),
         *decide.tool_faults(api.missing_tools(tools)),
-        *decide.version_faults(
-            ansible_version, boto3.__version__, api.aws_cli_version("aws" if "aws" in tools else "")
-        ),
+        *decide.version_faults(ansible_version, boto3.__version__, aws_cli),
         *decide.key_faults(api.key_file(params["ssh_key_file"])),
         *decide.with_own_address(cidrs, api.own_address(params["address_url"]) if cidrs else ""),
         *network_faults(params),
@@ -336,7 +336,7 @@ def result(module: AnsibleAWSModule) -> dict:
     params = module.params
     profile = params["profile"] or os.environ.get("AWS_PROFILE", "")
     session = Session(profile=params["profile"])
-    faults, warnings = faults_here(params), groups.group_warnings(params["node_groups"])
+    faults, warnings = faults_here(module), groups.group_warnings(params["node_groups"])
     profile_faults = decide.profile_faults(profile, session.available_profiles)
     faults += profile_faults
     account, zones, machines, found, credentials = "", [], [], adoption.Adopted(), api.Credentials()

@@ -171,22 +171,20 @@ def test_a_short_name_is_looked_for_by_its_parameter(account: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "expected"),
-    [
-        ("echo aws-cli/2.27.1 Python/3.13 Linux", "2.27.1"),
-        ("echo something else", ""),
-        ("exit 1", ""),
-    ],
+    ("said", "expected"),
+    [("aws-cli/2.27.1 Python/3.13 Linux", "2.27.1"), ("something else", ""), ("", "")],
 )
-def test_the_version_of_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: str
-) -> None:
-    command = tmp_path / "aws"
-    command.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert api.aws_cli_version("aws") == expected
-    assert api.aws_cli_version("") == ""
+def test_the_version_of_the_command_line(said: str, expected: str) -> None:
+    asked: list[list[str]] = []
+
+    def run_command(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        return 0, said, ""
+
+    assert api.aws_cli_version(run_command, "sh") == expected
+    assert asked[0][1:] == ["--version"]
+    assert api.aws_cli_version(run_command, "") == api.aws_cli_version(run_command, "no-such-tool-anywhere") == ""
+    assert len(asked) == 1
 
 
 class Said:
