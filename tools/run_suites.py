@@ -1,7 +1,7 @@
 """Run the test suites and end with one table.
 
-Without an argument every suite runs; otherwise those that are named, or the group `fast`. What a suite says goes into
-build/test/SUITE.log, and is shown when the suite fails.
+Without an argument every suite runs but those that take too long for every day; otherwise those that are named, or the
+group `fast`. What a suite says goes into build/test/SUITE.log, and is shown when the suite fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 LOGS = CHECKOUT / "build" / "test"
 PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--no-header", "--color=no", "--durations=5")
-ENOUGH_CORES = 4  # to run a row side by side
+ENOUGH_CORES = 4  # to run a row side by side, and a lab for each of two workers
+WORKERS = ("-n", "2", "--dist", "loadfile") if (os.cpu_count() or 1) >= ENOUGH_CORES else ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ ROWS = (
     (Suite("lab", (*PYTEST, "lab/tests"), minutes=20),),
     (Suite("molecule", ("molecule", "test", "--all"), minutes=30),),
     (Suite("e2e", (*PYTEST, "tests/e2e"), minutes=30),),
+    (Suite("faults", (*PYTEST, *WORKERS, "tests/faults"), minutes=20),),
 )
+# Suites that take too long for every day: only when named.
+OPTIONAL = ((Suite("faults-full", (*PYTEST, "tests/faults/every_step.py"), minutes=120),),)
 FAST = ((UNIT, Suite("lint-changed", ("tools/lint", "--changed"), minutes=2)),)
 
 
@@ -124,7 +128,7 @@ def chosen_rows(names: Sequence[str]) -> Sequence[Sequence[Suite]]:
         return ROWS
     if list(names) == ["fast"]:
         return FAST
-    return [row for row in ([suite for suite in row if suite.name in names] for row in ROWS) if row]
+    return [row for row in ([suite for suite in row if suite.name in names] for row in (*ROWS, *OPTIONAL)) if row]
 
 
 def last_line(log: Path) -> str:
@@ -148,7 +152,7 @@ def report(everything: Sequence[Running]) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """The command line."""
-    names = [suite.name for row in ROWS for suite in row]
+    names = [suite.name for row in (*ROWS, *OPTIONAL) for suite in row]
     parser = argparse.ArgumentParser(prog="tools/test", description=__doc__.split("\n")[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(names)}; or fast alone")
     suites = parser.parse_args(arguments).suites

@@ -9,19 +9,13 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from tests.e2e.driver import ROOT, Lab, Stack, copy_inventory, lab_command, push_shell_image, stack_environment
+from tests.e2e.driver import ROOT, Lab, Stack, copy_inventory, push_shell_image, running_lab, stack_environment
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    state = ROOT / "build" / "e2e" / "lab"
-    state.mkdir(parents=True, exist_ok=True)
-    lab_command(state, "down")
-    lab_command(state, "up")
-    try:
-        yield Lab.of(state)
-    finally:
-        lab_command(state, "down")
+    with running_lab(ROOT / "build" / "e2e" / "lab") as lab:
+        yield lab
 
 
 @pytest.fixture(scope="session")

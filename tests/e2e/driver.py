@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -175,6 +176,18 @@ def lab_command(state: Path, verb: str) -> None:
         cwd=ROOT,
         check=True,
     )
+
+
+@contextmanager
+def running_lab(state: Path) -> Iterator[Lab]:
+    """A lab that is up and empty, and down again whatever happens."""
+    state.mkdir(parents=True, exist_ok=True)
+    lab_command(state, "down")
+    lab_command(state, "up")
+    try:
+        yield Lab.of(state)
+    finally:
+        lab_command(state, "down")
 
 
 def push_shell_image(client: docker.DockerClient, lab: Lab) -> str:

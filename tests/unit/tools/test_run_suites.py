@@ -55,8 +55,9 @@ def test_a_row_runs_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        pytest.param([], [["lint", "unit", "sanity"], ["lab"], ["molecule"], ["e2e"]], id="all"),
+        pytest.param([], [["lint", "unit", "sanity"], ["lab"], ["molecule"], ["e2e"], ["faults"]], id="all"),
         pytest.param(["e2e", "lint"], [["lint"], ["e2e"]], id="some, in the usual order"),
+        pytest.param(["faults-full"], [["faults-full"]], id="only when named"),
         pytest.param(["fast"], [["unit", "lint-changed"]], id="fast"),
     ],
 )

@@ -33,7 +33,7 @@ def test_names_that_a_stack_can_have(name: str) -> None:
     ],
 )
 def test_names_that_a_stack_cannot_have(name: str) -> None:
-    assert stack.name_fault(name).startswith(f'"{name}" must start with a letter')
+    assert stack.name_fault(name).startswith(f'The stack name "{name}" must start with a letter')
 
 
 def test_names_are_built_from_stack_account_and_region() -> None:

@@ -17,7 +17,7 @@ def test_the_name_is_required(run_module: Any) -> None:
 
 def test_a_name_that_cannot_be_is_refused_before_aws_is_asked(run_module: Any, account: Any) -> None:
     answer = run_module(stack_info, name="My Stack")
-    assert answer["msg"].startswith('"My Stack" must start with a letter')
+    assert answer["msg"].startswith('The stack name "My Stack" must start with a letter')
     assert account.calls == []
 
 
