@@ -5,6 +5,7 @@
 
 Prints figures and asserts nothing. Each row is the minimum, median and maximum of whole-process seconds over some rounds
 of the same life: provision an empty account, provision again, configure, configure again, follow a log, destroy.
+Where terraform and its provider are found, the same topology follows by our playbooks and by Terraform, as ratios.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import docker
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.benchmarks.beside_terraform import measure_both, plugin_directory, table  # noqa: E402
 from tests.e2e.driver import Lab, Stack, copy_inventory, lab_command, push_shell_image, stack_environment  # noqa: E402
 
 STAMPED = re.compile(r"^stamp (\d+\.\d+)$")
@@ -38,17 +40,28 @@ SCRIPT = f"for i in $(seq {LINES}); do echo stamp $(date +%s.%N); sleep 0.25; do
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only-terraform", action="store_true", help="only the ratios beside Terraform")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
+    plugins = plugin_directory()
+    figures: dict[str, list[float]] = {}
+    lines = ["beside Terraform: not measured, terraform or its AWS provider is not on this machine"]
     state = ROOT / "build" / "bench" / "lab"
     state.mkdir(parents=True, exist_ok=True)
     lab_command(state, "up")
     try:
         lab = Lab.of(state)
         with tempfile.TemporaryDirectory() as home:
-            figures = measure(lab, Path(home), rounds)
+            if not arguments.only_terraform:
+                figures = measure(lab, Path(home), rounds)
+            if plugins:
+                inventory = copy_inventory("beside", Path(home) / "beside", "10.84")
+                stack = Stack("beside", lab, Path(home), inventory, "", stack_environment(lab, Path(home)))
+                lines = table(*measure_both(stack, lab, plugins, rounds))
     finally:
         lab_command(state, "down")
     print_table(figures, rounds)
+    print("\n".join(lines))
     return 0
 
 
