@@ -214,7 +214,9 @@ def name_fault(stack: str) -> str:
     """Why ``stack`` cannot be a stack name, or an empty text when it can."""
     if _STACK_NAME.fullmatch(stack):
         return ""
-    return f'The stack name "{stack}" must start with a letter and hold at most 20 lower-case letters, digits and hyphens.'
+    return (
+        f'The stack name "{stack}" must start with a letter and hold at most 20 lower-case letters, digits and hyphens.'
+    )
 
 
 def names_of(stack: str, account: str, region: str) -> Names:
