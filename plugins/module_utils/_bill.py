@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._prices import HOURS
 _BASELINE_IOPS = 3000
 _BASELINE_MIBPS = 125
 _BYTES_PER_GIB = 1024**3
+_SECONDS_PER_HOUR = 3600
 _SMALL_ROOT_GIB = 20  # what aws_instance gives the bastion and the NAT instance
 
 # The kinds of resource that AWS takes no money for.
@@ -295,3 +297,15 @@ def _instance(attributes: t.Mapping[str, t.Any], prices: PriceList) -> float | N
     if price is None:
         return None
     return price.usd + (prices.part("public_ipv4_hour").usd if attributes.get("public_ip_address") else 0.0)
+
+
+def cost_so_far(resource: t.Mapping[str, t.Any], now: datetime.datetime) -> float | None:
+    """What a resource has cost since it was made, as far as its price is known and was the same all the time."""
+    usd, since = resource.get("usd_per_hour"), resource.get("since")
+    if usd is None or (usd and not since):
+        return None
+    if not usd:
+        return 0.0
+    made = datetime.datetime.fromisoformat(str(since).replace("Z", "+00:00"))
+    made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
+    return float(usd) * max((now - made).total_seconds(), 0.0) / _SECONDS_PER_HOUR

@@ -187,6 +187,11 @@ def plan_of(
     return replace(plan, faults=(*_offer_faults(plan), *_budget_faults(plan)))
 
 
+def with_missing_permissions(plan: Plan, missing: t.Sequence[str]) -> Plan:
+    note = f"Permissions that you lack: {', '.join(sorted(missing))}."
+    return replace(plan, notes=(*plan.notes, note)) if missing else plan
+
+
 def per_hour(lines: t.Iterable[Line]) -> float:
     """What is known of the cost of an hour."""
     return sum(line.usd_per_hour or 0.0 for line in lines)
@@ -221,7 +226,7 @@ def _budget_faults(plan: Plan) -> list[str]:
     if plan.duration.hours is None:
         return [
             f"stack_budget_usd is {plan.budget_usd:g}, and nobody knows how long the stack lives. "
-            "Set stack_time_to_live or training_run_max_duration, such as 12h."
+            "Set stack_time_to_live or aws_plan_max_duration, such as 12h."
         ]
     unknown = unpriced(plan.at_most)
     if unknown:

@@ -124,6 +124,11 @@ options:
     description: What a run may cost; 0 for no limit. The dearest offers that may be taken count.
     type: float
     default: 0
+  missing_permissions:
+    description: Permissions that the caller was found to lack; the plan only repeats them.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Can run in check mode and return the same answer.
@@ -286,6 +291,12 @@ faults:
   elements: str
   returned: success
   sample: []
+missing_permissions:
+  description: The same as O(missing_permissions).
+  type: list
+  elements: str
+  returned: success
+  sample: ["ec2:RunInstances"]
 summary:
   description: The costs in one sentence.
   type: str
@@ -348,6 +359,7 @@ ARGUMENTS = {
     "seconds_per_epoch": {"type": "float", "default": 0},
     "epochs": {"type": "int", "default": 0},
     "budget_usd": {"type": "float", "default": 0},
+    "missing_permissions": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -380,7 +392,8 @@ def plan_of(module: AnsibleAWSModule) -> decide.Plan:
     facts, types = api.gather(*clients, params["name"], module.region, params["groups"], shape)
     groups = api.groups_of(params["groups"], types, params["zones"])
     volumes = [decide.volumes_of(item) for item in params["groups"]]
-    return decide.plan_of(list(zip(groups, volumes)), shape, facts, duration, params["budget_usd"])
+    plan = decide.plan_of(list(zip(groups, volumes)), shape, facts, duration, params["budget_usd"])
+    return decide.with_missing_permissions(plan, params["missing_permissions"])
 
 
 def answer_of(plan: decide.Plan) -> dict[str, t.Any]:
@@ -410,7 +423,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg="Cannot look at what AWS offers")
-    module.exit_json(changed=False, **answer_of(plan))
+    missing = module.params["missing_permissions"]
+    module.exit_json(changed=False, missing_permissions=missing, **answer_of(plan))
 
 
 if __name__ == "__main__":
