@@ -65,7 +65,8 @@ class Kind:
     """How one EC2 resource type is listed and read.
 
     ``items``, ``id``, ``state`` and ``since`` are JMESPath expressions; ``gone`` are the states that no longer count;
-    ``keep`` maps an attribute we hand on to the JMESPath expression it is read with.
+    ``keep`` maps an attribute we hand on to the JMESPath expression it is read with; ``filters`` is the name of the
+    parameter that takes the filters.
     """
 
     type: str
@@ -78,6 +79,7 @@ class Kind:
     skip: str = ""
     since: str = ""
     keep: dict[str, str] = field(default_factory=dict)
+    filters: str = "Filters"
 
 
 # vpc_filter: the filter that finds what lies in our VPC without our tag; skip: what AWS makes and removes by itself.
@@ -169,6 +171,40 @@ EC2_KINDS: tuple[Kind, ...] = (
         "InternetGatewayId",
         vpc_filter="attachment.vpc-id",
     ),
+    Kind(
+        "vpc_endpoint",
+        "describe_vpc_endpoints",
+        "VpcEndpoints[]",
+        "VpcEndpointId",
+        "State",
+        gone=("deleted",),
+        vpc_filter="vpc-id",
+        skip="RequesterManaged",
+        since="CreationTimestamp",
+        keep={"endpoint_type": "VpcEndpointType", "service": "ServiceName", "subnet_ids": "SubnetIds"},
+    ),
+    Kind(
+        "instance_connect_endpoint",
+        "describe_instance_connect_endpoints",
+        "InstanceConnectEndpoints[]",
+        "InstanceConnectEndpointId",
+        "State",
+        gone=("delete-complete",),
+        vpc_filter="vpc-id",
+        since="CreatedAt",
+        keep={"vpc_id": "VpcId", "subnet_id": "SubnetId"},
+    ),
+    Kind(
+        "flow_log",
+        "describe_flow_logs",
+        "FlowLogs[]",
+        "FlowLogId",
+        "FlowLogStatus",
+        vpc_filter="resource-id",
+        since="CreationTime",
+        keep={"destination": "LogDestination", "vpc_id": "ResourceId"},
+        filters="Filter",
+    ),
     Kind("vpc", "describe_vpcs", "Vpcs[]", "VpcId", "State", keep={"cidr": "CidrBlock"}),
     Kind(
         "launch_template",
@@ -197,15 +233,25 @@ EC2_KINDS: tuple[Kind, ...] = (
         since="CreateTime",
         keep={"instance_id": "InstanceId"},
     ),
-    Kind("key_pair", "describe_key_pairs", "KeyPairs[]", "KeyPairId", since="CreateTime", keep={"key_name": "KeyName"}),
+    Kind(
+        "key_pair",
+        "describe_key_pairs",
+        "KeyPairs[]",
+        "KeyPairId",
+        since="CreateTime",
+        keep={
+            "key_name": "KeyName",
+            "public_key_sha256": "Tags[?Key=='trainyard:public-key-sha256'].Value | [0]",
+        },
+    ),
 )
 
 # What the tagging API calls the things listed above; anything else with our tag is reported as it stands.
 # Roles are the account's, not the region's: those of a stack of the same name in another region must not be reported.
 _DESCRIBED_ARNS = re.compile(
     r"^arn:[^:]+:(?:ec2:[^:]*:[^:]*:(?:instance|natgateway|elastic-ip|volume|network-interface|security-group|subnet|"
-    r"route-table|internet-gateway|vpc|key-pair|launch-template|placement-group|spot-instances-request)/|"
-    r"elasticfilesystem:[^:]*:[^:]*:file-system/|"
+    r"route-table|internet-gateway|vpc|vpc-endpoint|vpc-flow-log|instance-connect-endpoint|key-pair|launch-template|"
+    r"placement-group|spot-instances-request)/|elasticfilesystem:[^:]*:[^:]*:file-system/|"
     r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
 )
 

@@ -77,7 +77,7 @@ def _pages(client: Client, operation: str, **arguments: t.Any) -> t.Iterator[dic
 
 def _ec2(client: Client, kind: Kind, filters: list[dict[str, t.Any]], stack: str) -> list[Resource]:
     found = []
-    for page in _pages(client, kind.operation, Filters=filters):
+    for page in _pages(client, kind.operation, **{kind.filters: filters}):
         for item in jmespath.search(kind.items, page) or ():
             resource = _ec2_resource(kind, item, stack)
             if resource.state not in kind.gone and (resource.tagged or not _is_left_alone(kind, item)):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +21,42 @@ REGION = "us-east-1"
 RunModule = Callable[..., dict[str, Any]]
 
 
+class Doors:
+    """Instance Connect endpoints, which moto lacks: there at once, and gone at once."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, dict[str, Any]] = {}
+
+    def answer(self, operation: str, given: dict[str, Any], vpc_of: Callable[[str], str]) -> dict[str, Any]:
+        if operation == "CreateInstanceConnectEndpoint":
+            identifier = f"eice-{len(self.there)}"
+            self.there[identifier] = {
+                "InstanceConnectEndpointId": identifier,
+                "State": "create-complete",
+                "SubnetId": given["SubnetId"],
+                "VpcId": vpc_of(given["SubnetId"]),
+                "SecurityGroupIds": given["SecurityGroupIds"],
+                "PreserveClientIp": given["PreserveClientIp"],
+                "Tags": given["TagSpecifications"][0]["Tags"],
+            }
+            return {"InstanceConnectEndpoint": self.there[identifier]}
+        if operation == "DeleteInstanceConnectEndpoint":
+            return {"InstanceConnectEndpoint": self.there.pop(given["InstanceConnectEndpointId"])}
+        wanted = {each["Name"]: each["Values"] for each in given.get("Filters", ())}
+        return {"InstanceConnectEndpoints": [door for door in self.there.values() if _passes(door, wanted)]}
+
+
+def _passes(door: dict[str, Any], wanted: dict[str, list[str]]) -> bool:
+    facts = {f"tag:{tag['Key']}": tag["Value"] for tag in door["Tags"]} | {"vpc-id": door["VpcId"]}
+    return all(facts.get(name) in values for name, values in wanted.items())
+
+
 class Account:
     """An empty account, and the names of the calls that have reached it."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.doors = Doors()
 
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=REGION)
@@ -36,6 +68,12 @@ class Account:
         image: str = self.client("ec2").register_image(Name="box", RootDeviceName="/dev/sda1")["ImageId"]
         ec2_backends["123456789012"][REGION].amis[image].architecture = architecture
         return image
+
+    def vpc_of(self, subnet: str) -> str:
+        from moto.ec2.models import ec2_backends
+
+        vpc: str = ec2_backends["123456789012"][REGION].get_subnet(subnet).vpc_id
+        return vpc
 
     @property
     def writing_calls(self) -> list[str]:
@@ -58,12 +96,16 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
     seen = Account()
     send = botocore.client.BaseClient._make_api_call
+    one_at_a_time = threading.RLock()
 
     def noted(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
         seen.calls.append(operation)
         if operation == "DescribePlacementGroups":
             return {"PlacementGroups": []}  # moto knows none
-        return send(client, operation, arguments)
+        if "InstanceConnectEndpoint" in operation:
+            return seen.doors.answer(operation, arguments, seen.vpc_of)
+        with one_at_a_time:  # moto in this process is not made for threads
+            return send(client, operation, arguments)
 
     with mock_aws():
         monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", noted)

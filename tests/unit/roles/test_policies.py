@@ -20,15 +20,33 @@ BUCKET_POLICY = "aws_storage/templates/bucket_policy.json.j2"
 TRUST_POLICY = "aws_identity/files/assume_role_policy.json"
 
 
-def document(path: str, flow_logs: bool = False) -> dict[str, Any]:
+# Actions for which AWS knows no resource; a condition or their harmlessness has to do.
+WITHOUT_RESOURCE = {
+    "ecr:GetAuthorizationToken",
+    "cloudwatch:PutMetricData",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+INPUTS = {
+    "stack_name": "dcgan",
+    "stack_region": "us-east-1",
+    "aws_identity_account_id": "123456789012",
+    "aws_identity_bucket": BUCKET,
+    "aws_identity_datasets": ["my-bucket/images/"],
+    "aws_identity_ssm_enabled": True,
+    "aws_storage_bucket": BUCKET,
+    "aws_storage_account_id": "123456789012",
+    "aws_storage_flow_logs_enabled": False,
+}
+
+
+def document(path: str, **changes: Any) -> dict[str, Any]:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - JSON, not HTML
     text = environment.from_string((ROLES / path).read_text(encoding="utf-8"))
-    known = {"aws_storage_account_id": "123456789012", "stack_region": "us-east-1"}
-    return json.loads(
-        text.render(
-            aws_identity_bucket=BUCKET, aws_storage_bucket=BUCKET, aws_storage_flow_logs_enabled=flow_logs, **known
-        )
-    )
+    return json.loads(text.render(INPUTS | changes))
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -51,14 +69,47 @@ def rights(path: str) -> set[tuple[str, str, str]]:
     }
 
 
-def test_a_node_may_read_and_write_results_and_nothing_else() -> None:
+def test_a_node_may_do_what_training_needs_and_nothing_else() -> None:
+    region = "us-east-1:123456789012"
+    repositories = f"arn:aws:ecr:{region}:repository/*"
     assert rights(NODE_POLICY) == {
         ("Allow", "s3:GetObject", f"{ARN}/runs/*"),
         ("Allow", "s3:PutObject", f"{ARN}/runs/*"),
         ("Allow", "s3:AbortMultipartUpload", f"{ARN}/runs/*"),
         ("Allow", "s3:ListMultipartUploadParts", f"{ARN}/runs/*"),
         ("Allow", "s3:ListBucket", ARN),
+        ("Allow", "s3:GetObject", "arn:aws:s3:::my-bucket/images/*"),
+        ("Allow", "s3:ListBucket", "arn:aws:s3:::my-bucket"),
+        ("Allow", "elasticfilesystem:ClientMount", f"arn:aws:elasticfilesystem:{region}:file-system/*"),
+        ("Allow", "elasticfilesystem:ClientWrite", f"arn:aws:elasticfilesystem:{region}:file-system/*"),
+        ("Allow", "ecr:BatchGetImage", repositories),
+        ("Allow", "ecr:GetDownloadUrlForLayer", repositories),
+        ("Allow", "ecr:BatchCheckLayerAvailability", repositories),
+        ("Allow", "logs:CreateLogStream", f"arn:aws:logs:{region}:log-group:/trainyard/dcgan:*"),
+        ("Allow", "logs:PutLogEvents", f"arn:aws:logs:{region}:log-group:/trainyard/dcgan:*"),
+        *(("Allow", action, "*") for action in WITHOUT_RESOURCE),
     }
+
+
+def test_conditions_hold_a_node_to_its_own_stack() -> None:
+    conditions = {
+        statement["Sid"]: statement["Condition"] for statement in statements(NODE_POLICY) if "Condition" in statement
+    }
+    assert conditions == {
+        "ListDataset1": {"StringLike": {"s3:prefix": "images/*"}},
+        "MountFileSystem": {
+            "StringEquals": {"aws:ResourceTag/trainyard:stack": "dcgan"},
+            "StringLike": {
+                "elasticfilesystem:AccessPointArn": "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/*"
+            },
+        },
+        "WriteMetrics": {"StringEquals": {"cloudwatch:namespace": "trainyard/dcgan"}},
+    }
+
+
+def test_a_node_talks_to_ssm_only_where_ssm_is_the_door() -> None:
+    without = document(NODE_POLICY, aws_identity_ssm_enabled=False)["Statement"]
+    assert not [action for statement in without for action in listed(statement["Action"]) if action.startswith("ssm")]
 
 
 def test_the_bucket_refuses_whatever_comes_without_tls() -> None:
@@ -69,7 +120,7 @@ def test_the_bucket_refuses_whatever_comes_without_tls() -> None:
 
 
 def test_flow_logs_of_this_account_alone_are_let_in_where_they_are_asked_for() -> None:
-    *let_in, refuse = document(BUCKET_POLICY, flow_logs=True)["Statement"]
+    *let_in, refuse = document(BUCKET_POLICY, aws_storage_flow_logs_enabled=True)["Statement"]
     assert refuse["Sid"] == "RefuseUnencryptedTransport"
     assert [(statement["Action"], statement["Resource"]) for statement in let_in] == [
         ("s3:PutObject", f"{ARN}/flow-logs/AWSLogs/123456789012/*"),
@@ -105,5 +156,6 @@ def test_nothing_is_allowed_by_a_wildcard(path: str) -> None:
     for statement in statements(path):
         if statement["Effect"] == "Allow":
             assert not [action for action in listed(statement["Action"]) if "*" in action]
-            assert "*" not in listed(statement.get("Resource", []))
+            if not set(listed(statement["Action"])) <= WITHOUT_RESOURCE:
+                assert "*" not in listed(statement.get("Resource", []))
             assert statement.get("Principal") != "*"

@@ -365,3 +365,56 @@ def test_every_page_of_an_answer_is_read(account: Any) -> None:
     for number in range(12):  # moto answers ten to a page
         efs.create_file_system(CreationToken=str(number), Tags=tags())
     assert types_found(account) == ["file_system"] * 12
+
+
+# ---- Doors and ways out ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stack", [STACK, None], ids=["ours", "without a tag"])
+def test_endpoints_and_flow_logs_of_our_vpc_are_found(
+    account: Any, ec2: Any, vpc: str, subnet: str, stack: str | None
+) -> None:
+    def born(kind: str) -> dict[str, Any]:
+        return {"TagSpecifications": specification(kind, stack)} if stack else {}
+
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=vpc,
+        ServiceName="com.amazonaws.us-east-1.sts",
+        VpcEndpointType="Interface",
+        SubnetIds=[subnet],
+        **born("vpc-endpoint"),
+    )["VpcEndpoint"]["VpcEndpointId"]
+    account.client("s3").create_bucket(Bucket="dcgan-logs")
+    flow_log = ec2.create_flow_logs(
+        ResourceType="VPC",
+        ResourceIds=[vpc],
+        TrafficType="ALL",
+        LogDestinationType="s3",
+        LogDestination="arn:aws:s3:::dcgan-logs",
+        **born("vpc-flow-log"),
+    )["FlowLogIds"][0]
+    tags_of_door = specification("instance-connect-endpoint", stack or "other")
+    door = ec2.create_instance_connect_endpoint(
+        SubnetId=subnet, SecurityGroupIds=[], PreserveClientIp=False, TagSpecifications=tags_of_door
+    )["InstanceConnectEndpoint"]["InstanceConnectEndpointId"]
+    resources = found(account)
+    kinds = ("vpc_endpoint", "flow_log", "instance_connect_endpoint")
+    assert {key: resource.tagged for key, resource in resources.items() if key[0] in kinds} == {
+        ("vpc_endpoint", endpoint): bool(stack),
+        ("flow_log", flow_log): bool(stack),
+        ("instance_connect_endpoint", door): bool(stack),
+    }
+    assert resources["vpc_endpoint", endpoint].attributes == {
+        "endpoint_type": "Interface",
+        "service": "com.amazonaws.us-east-1.sts",
+        "subnet_ids": [subnet],
+    }
+    assert resources["flow_log", flow_log].attributes == {"destination": "arn:aws:s3:::dcgan-logs", "vpc_id": vpc}
+    assert resources["instance_connect_endpoint", door].attributes == {"vpc_id": vpc, "subnet_id": subnet}
+
+
+def test_a_key_pair_tells_which_key_it_holds(account: Any, ec2: Any) -> None:
+    tags_of_key = [*tags(), {"Key": "trainyard:public-key-sha256", "Value": "abc"}]
+    ec2.create_key_pair(KeyName="dcgan", TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags_of_key}])
+    (key,) = found(account).values()
+    assert key.attributes == {"key_name": "dcgan", "public_key_sha256": "abc"}
