@@ -39,8 +39,8 @@ ROWS = (
     (Suite("lint", ("tools/lint",), minutes=10), UNIT, Suite("sanity", ("tools/sanity",), minutes=15)),
     (Suite("lab", (*PYTEST, "lab/tests"), minutes=20),),
     (Suite("molecule", ("molecule", "test", "--all"), minutes=30),),
-    (Suite("e2e", (*PYTEST, "tests/e2e"), minutes=30),),
-    (Suite("faults", (*PYTEST, *WORKERS, "tests/faults"), minutes=20),),
+    (Suite("e2e", (*PYTEST, "tests/e2e"), minutes=60),),
+    (Suite("faults", (*PYTEST, *WORKERS, "tests/faults"), minutes=40),),
 )
 # Suites that take too long for every day: only when named.
 OPTIONAL = ((Suite("faults-full", (*PYTEST, "tests/faults/every_step.py"), minutes=120),),)

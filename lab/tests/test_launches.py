@@ -169,9 +169,8 @@ def test_a_placement_group_holds_who_is_in_it(lab: RunningLab, stack: Stack) -> 
     for wanted in ({"Name": "tag:mine", "Values": [stack.vpc]}, {"Name": "group-name", "Values": ["near"]}):
         found = ec2.describe_placement_groups(Filters=[wanted])["PlacementGroups"]
         assert [(one["GroupName"], one["Tags"]) for one in found] == [("near", tags[0]["Tags"])]
-    assert (
-        ec2.describe_tags(Filters=[{"Name": "key", "Values": ["mine"]}])["Tags"][0]["ResourceType"] == "placement-group"
-    )
+    of_groups = [{"Name": "resource-type", "Values": ["placement-group"]}, {"Name": "key", "Values": ["mine"]}]
+    assert len(ec2.describe_tags(Filters=of_groups)["Tags"]) == 1
     instance = stack.launch(Placement={"GroupName": "near"})[0]
     assert instance["Placement"]["GroupName"] == "near"
     assert error_of(ec2.delete_placement_group, GroupName="near") == "InvalidPlacementGroup.InUse"

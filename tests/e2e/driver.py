@@ -149,9 +149,12 @@ class Stack:
         return [item["ResourceARN"] for item in found["ResourceTagMappingList"]]
 
     def instances(self) -> dict[str, dict]:
-        """The instances that are there, by name; terminated ones stay listed for a while."""
+        """The stack's instances that are there, by name; terminated ones stay listed for a while."""
         reservations = self.lab.client("ec2").describe_instances(
-            Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+            Filters=[
+                {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+                {"Name": "tag:trainyard:stack", "Values": [self.name]},
+            ]
         )["Reservations"]
         found = [instance for reservation in reservations for instance in reservation["Instances"]]
         return {next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"): item for item in found}
