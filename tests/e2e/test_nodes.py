@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A node group where not every offer has room: in the first zone there is no spot capacity.
+"""A node group where not every offer has room: the zone where spot is cheapest has none.
 
 The tests stand in the order of the group's life and build on each other.
 """
@@ -41,7 +41,7 @@ def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 @pytest.fixture(scope="module", autouse=True)
 def _scarce(lab: Lab) -> Any:
-    control(lab, "capacity", {"rules": [{"zone": "us-east-1a", "market": "spot"}]})
+    control(lab, "capacity", {"rules": [{"zone": "us-east-1b", "market": "spot"}]})
     yield
     control(lab, "capacity", {"rules": []})
 
@@ -71,12 +71,12 @@ def test_check_mode_shows_what_would_be_launched(stack: Stack) -> None:
     before = len(stack.lab.calls())
     outcome = provision(stack, "--check", "--diff")
     assert outcome.status == 0, outcome.text
-    for text in ("many-train-0", "many-train-1", "g6.xlarge", "us-east-1a", "spot"):
+    for text in ("many-train-0", "many-train-1", "g6.xlarge", "us-east-1b", "spot"):
         assert text in outcome.text
     assert launches(stack, before) == []
 
 
-def test_the_next_zone_is_asked_when_the_first_has_no_room(stack: Stack) -> None:
+def test_the_next_zone_is_asked_when_the_cheapest_has_no_room(stack: Stack) -> None:
     before = len(stack.lab.calls())
     outcome = provision(stack)
     assert outcome.status == 0, outcome.text
@@ -84,7 +84,7 @@ def test_the_next_zone_is_asked_when_the_first_has_no_room(stack: Stack) -> None
     assert sorted(made) == ["many-train-0", "many-train-1"]
     for instance in made.values():
         assert instance["InstanceLifecycle"] == "spot"
-        assert instance["Placement"]["AvailabilityZone"] == "us-east-1b"
+        assert instance["Placement"]["AvailabilityZone"] == "us-east-1a"
         assert "PublicIpAddress" not in instance
         options = instance["MetadataOptions"]
         assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 1)
@@ -133,7 +133,7 @@ def test_all_or_nothing_gives_back_what_it_got(stack: Stack) -> None:
     finally:
         control(stack.lab, "faults", {}, "DELETE")
     assert outcome.status != 0
-    assert "g6.xlarge in us-east-1b (spot): AWS has no capacity there now." in outcome.text
+    assert "g6.xlarge in us-east-1a (spot): AWS has no capacity there now." in outcome.text
     assert list(nodes(stack)) == ["many-train-0"]
 
 
