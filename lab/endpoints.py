@@ -136,13 +136,22 @@ def _let_service_endpoints_go_slowly() -> None:
         for identity in vpce_ids or []:
             endpoint = self.vpc_end_points.get(identity)
             if endpoint is None:
-                raise EC2ClientError("InvalidVpcEndpoint.NotFound", f"The VPC endpoint {identity} does not exist")
+                continue
             if endpoint.vpc_endpoint_type != "Interface":
                 original(self, [identity])
                 self.vpc_end_points.pop(identity, None)
             elif endpoint.state != "deleting":
                 endpoint.state = "deleting"
                 after(SECONDS_TO_RELEASE, lambda endpoint=endpoint: forget(self, endpoint))
+
+    @replaces(EC2Response, "delete_vpc_endpoints")
+    def saying_what_is_unknown(original: Any, self: Any) -> ActionResult:
+        asked, known = self._get_param("VpcEndpointIds", []), set(self.ec2_backend.vpc_end_points)
+        original(self)
+        error = {"Code": "InvalidVpcEndpoint.NotFound", "Message": "The VPC endpoint does not exist"}
+        return ActionResult(
+            {"Unsuccessful": [{"ResourceId": one, "Error": error} for one in asked if one not in known]}
+        )
 
 
 def forget(ec2: Any, endpoint: Any) -> None:

@@ -98,7 +98,7 @@ class MetadataService:
         if not path.startswith("/latest/meta-data"):
             return _text(200, "dynamic\nmeta-data\nuser-data") if path.rstrip("/") == "/latest" else None
         key = path.removeprefix("/latest/meta-data").lstrip("/")
-        role = _role(instance)
+        role = role_of(instance)
         if role is not None and key == CREDENTIALS + role.name:
             return _text(200, self._role_credentials(instance, role))
         return _tree(values(instance, role), key)
@@ -221,7 +221,7 @@ def _profile(instance: Any) -> Any | None:
     return association.iam_instance_profile if association else None
 
 
-def _role(instance: Any) -> Any | None:
+def role_of(instance: Any) -> Any | None:
     profile = _profile(instance)
     return profile.roles[0] if profile is not None and profile.roles else None
 

@@ -10,10 +10,12 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,7 +23,7 @@ import docker
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from lab import capacity, market
+from lab import capacity, market, transitions, tunnels
 from lab.account import Account
 from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ranges
 from lab.boxes import Boxes
@@ -46,6 +48,7 @@ SECRET_KEY = "0pensN0thing/0pensN0thing/0pensN0thing/0"
 SECONDS_TO_FINISH = 12.0  # less than `down` waits before it kills
 Control = Callable[[dict[str, Any] | None], Any]  # a page that tests set: None asks what is set now
 SECONDS_OF_SILENCE = 1.0  # AWS lets a call without a way there wait for a minute; the lab cuts it off
+COMMANDS = Path(__file__).resolve().parent / "commands"  # what stands in for programs of AWS's
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -66,6 +69,7 @@ class Lab:
 
     def __init__(self, client: docker.DockerClient, settings: Settings, images: Images) -> None:
         self.settings = settings
+        self._client = client
         self._doors: dict[str, BaseWSGIServer] = {}
         self._gateways: dict[str, str] = {}
         self._calls = CallLog(settings.calls_file)
@@ -135,6 +139,8 @@ class Lab:
     def from_controller(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """On 127.0.0.1: the AWS API, and the lab's own pages under /_lab/."""
         path = environ.get("PATH_INFO", "")
+        if path == "/_lab/tunnel":
+            return send(self._tunnel(environ), start_response)
         if path.startswith("/_lab/"):
             return send(self._own_page(path, environ), start_response)
         if asks_for_metadata(environ):
@@ -212,6 +218,20 @@ class Lab:
             except (RuleError, json.JSONDecodeError) as error:
                 return Answer(400, "text/plain", f"not a rule: {error}\n".encode())
         return _json(self._faults.listed())
+
+    def _tunnel(self, environ: dict[str, Any]) -> Answer:
+        """Make this connection one to a port of a box; the stand-in for the AWS CLI asks for it."""
+        given = json.loads(read_body(environ) or b"{}")
+        try:
+            with self._account.lock:
+                transitions.settle()
+                instance, port = tunnels.destination(given)
+        except (tunnels.Refused, ValueError) as error:
+            return Answer(403, "text/plain", str(error).encode())
+        connection = environ["werkzeug.socket"]
+        tunnels.carry(self._client, f"{self.settings.name}-{instance}", port, connection)
+        connection.shutdown(socket.SHUT_RDWR)
+        raise ConnectionAbortedError("the tunnel has ended")
 
     def _interrupt(self, given: dict[str, Any] | None) -> Any:
         """The control /_lab/spot: take a spot instance back after a notice."""
@@ -303,8 +323,12 @@ def write_env(lab: Lab) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "LAB_CLIENT_CIDR": f"{lab.public_range[1]}/32",
         "LAB_REGISTRY_PUSH": f"127.0.0.1:{lab.registry_port}",
+        "LAB_PYTHON": sys.executable,
+        "LAB_COMMANDS": COMMANDS,
     }
-    lab.settings.env_file.write_text("".join(f"export {name}={value}\n" for name, value in values.items()))
+    lines = [f"export {name}={value}" for name, value in values.items()]
+    lines.append('. "$LAB_COMMANDS/on-path"')
+    lab.settings.env_file.write_text("".join(f"{line}\n" for line in lines))
 
 
 def serve(settings: Settings, client: docker.DockerClient, images: Images) -> None:

@@ -19,7 +19,18 @@ from moto.efs.exceptions import FileSystemNotFound
 from moto.efs.responses import EFSResponse
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
-from lab import attachments, capacity, endpoints, flow_logs, launch_requests, launches, placement_groups, spot, storage
+from lab import (
+    attachments,
+    capacity,
+    endpoints,
+    flow_logs,
+    launch_requests,
+    launches,
+    placement_groups,
+    spot,
+    storage,
+    tunnels,
+)
 from lab.addresses import AddressPool
 from lab.machine_images import CREATED, DEBIAN_OWNER, MACHINE_IMAGES, MachineImage, parameters_of
 from lab.patching import regional_backends, replaces
@@ -33,7 +44,7 @@ def install(pool: AddressPool) -> None:
     _give_public_addresses_from(pool)
     attachments.install()
     launches.install()
-    for part in (capacity, placement_groups, spot, launch_requests, endpoints, flow_logs):
+    for part in (capacity, placement_groups, spot, launch_requests, endpoints, flow_logs, tunnels):
         part.install()
     _name_tagged_resources_as_aws_does()
     _forget_tags_of_what_is_gone()

@@ -57,7 +57,7 @@ class RunningLab:
     @cached_property
     def env(self) -> dict[str, str]:
         lines = self.settings.env_file.read_text().splitlines()
-        return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        return dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
 
     def client(self, service: str, **more: Any) -> Any:
         """A boto3 client that never retries, so that a test sees each error."""

@@ -56,6 +56,8 @@ def test_a_gateway_endpoint_needs_no_type_and_goes_at_once(lab: RunningLab, stac
     assert error_of(lab.ec2.delete_vpc, VpcId=stack.vpc) == "DependencyViolation"
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])
     assert not lab.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    again = lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])
+    assert again["Unsuccessful"][0]["Error"]["Code"] == "InvalidVpcEndpoint.NotFound"
 
 
 def test_two_endpoints_cannot_have_one_private_name(lab: RunningLab, stack: Stack) -> None:

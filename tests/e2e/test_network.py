@@ -14,13 +14,7 @@ from tests.e2e.driver import Lab, Stack, copy_inventory, stack_environment
 
 def stack_of(name: str, lab: Lab, home: Path, octets: str) -> Stack:
     inventory = copy_inventory(name, home / "inventory", octets)
-    environment = stack_environment(lab, home)
-    for command in ("aws", "session-manager-plugin"):
-        path = home / "bin" / command
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("#!/bin/sh\necho aws-cli/2.31.0\n")
-        path.chmod(0o755)
-    return Stack(name, lab, home, inventory, "", environment | {"PATH": f"{home}/bin:{environment['PATH']}"})
+    return Stack(name, lab, home, inventory, "", stack_environment(lab, home))
 
 
 @pytest.mark.parametrize(
