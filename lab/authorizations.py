@@ -151,8 +151,37 @@ def _ec2(call: Call) -> Iterator[Question]:
     for kind, tags in born.items():
         context = {"ec2:CreateAction": call.action, **request_tags(tags)}
         yield Question("ec2:CreateTags", arn("ec2", call.region, f"{kind}/*"), context)
+    yield from _behind_ec2(call, parameters)
+
+
+def _behind_ec2(call: Call, parameters: dict[str, Any]) -> Iterator[Question]:
+    """What EC2 does elsewhere with the rights of its caller."""
     if call.action == "RunInstances":
         yield from _pass_role(_roles_of_profile(parameters.get("IamInstanceProfile", {})), "ec2.amazonaws.com")
+        if parameters.get("InstanceMarketOptions", {}).get("MarketType") == "spot":
+            yield _service_role("spot.amazonaws.com")
+    elif call.action == "CreateInstanceConnectEndpoint":
+        yield from _new_interface(call)
+        yield _service_role("ec2-instance-connect.amazonaws.com")
+    elif call.action == "CreateVpcEndpoint" and parameters.get("VpcEndpointType") == "Interface":
+        yield Question("route53:AssociateVPCWithHostedZone", "arn:aws:route53:::hostedzone/*")
+    elif call.action == "CreateFlowLogs" and parameters.get("LogDestinationType") == "s3":
+        yield Question("logs:CreateLogDelivery")
+    elif call.action == "DeleteFlowLogs":
+        yield Question("logs:DeleteLogDelivery")
+
+
+def _new_interface(call: Call) -> Iterator[Question]:
+    yield Question("ec2:CreateNetworkInterface", arn("ec2", call.region, "network-interface/*"))
+    made = Call("ec2", "CreateNetworkInterface", call.region, call.access_key, "ec2", call.parameters)
+    for resource, context in _ec2_existing(made, call.parameters):
+        yield Question("ec2:CreateNetworkInterface", resource, context)
+
+
+def _service_role(service: str) -> Question:
+    """Asked until the account has the role. In the lab that is always: it makes none."""
+    role = arn("iam", "", f"role/aws-service-role/{service}/*")
+    return Question("iam:CreateServiceLinkedRole", role, {"iam:AWSServiceName": service})
 
 
 def _ec2_existing(call: Call, parameters: dict[str, Any]) -> Iterator[tuple[str, Context]]:
@@ -180,7 +209,7 @@ def _identities(backend: Any, call: Call, value: Any) -> Iterator[str]:
 def _named(backend: Any, key: str, text: str) -> Iterator[str]:
     """The id behind a parameter that holds an id or a name."""
     if key == "KeyName":
-        yield from [pair.id for pair in backend.key_pairs.values() if pair.name == text]
+        yield from [pair.id for pair in backend.key_pairs.values() if pair.key_name == text]
     elif key == "LaunchTemplateName":
         yield from [template.id for template in backend.launch_templates.values() if template.name == text]
     elif key == "AssociationId" and text.startswith("rtbassoc-"):
@@ -197,7 +226,7 @@ def _name(backend: Any, identity: str) -> str:
     """Key pairs are known to IAM by their names."""
     if not identity.startswith("key-"):
         return identity
-    return next((str(pair.name) for pair in backend.key_pairs.values() if pair.id == identity), identity)
+    return next((str(pair.key_name) for pair in backend.key_pairs.values() if pair.id == identity), identity)
 
 
 def _with_template(call: Call) -> dict[str, Any]:
@@ -342,10 +371,8 @@ def _interfaces_of_mount_targets(call: Call) -> Iterator[Question]:
     if call.action == "CreateMountTarget":
         yield Question("ec2:DescribeSubnets")
         yield Question("ec2:DescribeNetworkInterfaces")
-        yield Question("ec2:CreateNetworkInterface", interface)
-        made = Call("ec2", "CreateNetworkInterface", call.region, call.access_key, "ec2", call.parameters)
-        for resource, context in _ec2_existing(made, call.parameters):
-            yield Question("ec2:CreateNetworkInterface", resource, context)
+        yield from _new_interface(call)
+        yield _service_role("elasticfilesystem.amazonaws.com")
     if call.action == "DeleteMountTarget":
         yield Question("ec2:DeleteNetworkInterface", interface)
     if call.action == "ModifyMountTargetSecurityGroups":

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lab.authorizations import questions
+from lab.calls import Call
 from lab.tests.running_lab import RunningLab, error_of, new_vpc
 
 STACK = "trainyard:stack"
@@ -194,6 +196,34 @@ def test_the_simulator_answers_as_the_calls_do(user: User, lab: RunningLab) -> N
     }
     results = lab.client("iam").simulate_principal_policy(**asked)["EvaluationResults"]
     assert [item["EvalDecision"] for item in results] == ["allowed", "implicitDeny", "explicitDeny"]
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "expected"),
+    [
+        pytest.param(
+            "RunInstances", {"InstanceMarketOptions": {"MarketType": "spot"}}, "iam:CreateServiceLinkedRole", id="spot"
+        ),
+        pytest.param("CreateInstanceConnectEndpoint", {}, "iam:CreateServiceLinkedRole", id="endpoint's role"),
+        pytest.param("CreateInstanceConnectEndpoint", {}, "ec2:CreateNetworkInterface", id="endpoint's interface"),
+        pytest.param(
+            "CreateVpcEndpoint", {"VpcEndpointType": "Interface"}, "route53:AssociateVPCWithHostedZone", id="its name"
+        ),
+        pytest.param("CreateFlowLogs", {"LogDestinationType": "s3"}, "logs:CreateLogDelivery", id="flow log"),
+        pytest.param("DeleteFlowLogs", {}, "logs:DeleteLogDelivery", id="end of a flow log"),
+    ],
+)
+def test_what_ec2_does_elsewhere_is_a_right_of_its_own(action: str, parameters: dict[str, Any], expected: str) -> None:
+    call = Call("ec2", action, "us-east-1", "any", "ec2", parameters)
+    assert expected in [question.action for question in questions(call)]
+
+
+def test_a_key_pair_is_known_by_its_name(user: User, lab: RunningLab) -> None:
+    user.may(allow("nothing:AtAll"))
+    lab.ec2.create_key_pair(KeyName="edge")
+    with pytest.raises(ClientError, match=r"ec2:DeleteKeyPair on resource: \S+:key-pair/edge "):
+        user.client("ec2").delete_key_pair(KeyName="edge")
+    lab.ec2.delete_key_pair(KeyName="edge")
 
 
 def test_what_was_asked_can_be_read_again(user: User, lab: RunningLab) -> None:
