@@ -118,13 +118,11 @@ _CHANGES = (
     "DeleteKeyPair",
     "DeleteLaunchTemplate",
     "DeleteNatGateway",
-    "DeleteNetworkInterface",
     "DeletePlacementGroup",
     "DeleteRoute",
     "DeleteRouteTable",
     "DeleteSecurityGroup",
     "DeleteSubnet",
-    "DeleteVolume",
     "DeleteVpc",
     "DetachInternetGateway",
     "DisassociateAddress",
@@ -189,7 +187,7 @@ def _looking(plan: Plan) -> list[Statement]:
         Statement(
             "LookAround",
             "Prices, quotas and the sweep by tag have no resources either; prices are asked of another region.",
-            ("tag:GetResources", "pricing:GetProducts", "servicequotas:ListServiceQuotas", "cloudwatch:GetMetricData"),
+            ("tag:GetResources", "pricing:GetProducts", "servicequotas:ListServiceQuotas"),
         ),
         Statement("FindImages", "The newest image of a publisher.", ("ssm:GetParameter",), (public, *own)),
     ]
@@ -197,9 +195,7 @@ def _looking(plan: Plan) -> list[Statement]:
 
 def _made(plan: Plan) -> dict[str, str]:
     """What the plan makes in EC2: the call, and the kind of thing."""
-    made = dict(_BORN)
-    if plan.egress == "endpoints" or plan.egress.startswith("nat"):
-        made["CreateVpcEndpoint"] = "vpc-endpoint"
+    made = {**_BORN, "CreateVpcEndpoint": "vpc-endpoint"}
     if plan.door == "instance_connect":
         made["CreateInstanceConnectEndpoint"] = "instance-connect-endpoint"
     if plan.flow_logs:
@@ -211,6 +207,7 @@ def _making(plan: Plan) -> list[Statement]:
     made = _made(plan)
     launched = ("instance", "volume", *(("spot-instances-request",) if "spot" in plan.markets else ()))
     images = _arn(plan, "ec2", "image/*", account="")
+    reserved = {"capacity-reservation", "capacity-block"} & set(plan.markets)
     return [
         Statement(
             "MakeOurs",
@@ -221,9 +218,9 @@ def _making(plan: Plan) -> list[Statement]:
         ),
         Statement(
             "LaunchFromImages",
-            "Images are anybody's; an interface is made with its instance and goes with it.",
+            "Images and reservations are not the stack's; an interface is made with its instance and goes with it.",
             ("ec2:RunInstances",),
-            (images, *_ec2(plan, "network-interface")),
+            (images, *_ec2(plan, "network-interface", *(["capacity-reservation"] if reserved else []))),
         ),
         Statement(
             "TagAtBirth",
@@ -236,10 +233,7 @@ def _making(plan: Plan) -> list[Statement]:
 
 
 def _changing(plan: Plan) -> list[Statement]:
-    changes = [*_CHANGES]
-    made = _made(plan)
-    if "CreateVpcEndpoint" in made:
-        changes += ["CreateVpcEndpoint", "DeleteVpcEndpoints", "ModifyVpcEndpoint"]
+    changes = [*_CHANGES, "CreateVpcEndpoint", "DeleteVpcEndpoints", "ModifyVpcEndpoint"]
     if plan.door == "instance_connect":
         changes += ["CreateInstanceConnectEndpoint", "DeleteInstanceConnectEndpoint"]
     if plan.flow_logs:
@@ -294,7 +288,7 @@ def _storage(plan: Plan) -> list[Statement]:
     efs = "elasticfilesystem"
     at_birth = {**_born(plan)["StringEquals"], f"{efs}:CreateAction": ["CreateFileSystem", "CreateAccessPoint"]}
     tagging = "Tags in the call that makes it are a right of their own."
-    making = "EFS makes and removes the interface of a mount target with its caller's rights, in our subnet and group."
+    making = "EFS and Instance Connect make their interfaces with their caller's rights, in our subnets and groups."
     interfaces = ("CreateNetworkInterface", "DeleteNetworkInterface", "ModifyNetworkInterfaceAttribute")
     return [
         Statement("LookAtFileSystems", "Listing takes no tag.", _named(efs, _FILE_SYSTEM_LOOKS, "Describe")),
@@ -302,15 +296,15 @@ def _storage(plan: Plan) -> list[Statement]:
         Statement("TagFileSystemAtBirth", tagging, (f"{efs}:TagResource",), condition={"StringEquals": at_birth}),
         Statement("ChangeFileSystem", "Only ours.", _named(efs, _FILE_SYSTEM_CHANGES), condition=_ours(plan)),
         Statement(
-            "MakeMountTargets",
+            "MakeInterfaces",
             making,
             ("ec2:CreateNetworkInterface",),
             _ec2(plan, "subnet", "security-group"),
             _ours(plan),
         ),
         Statement(
-            "InterfacesOfMountTargets",
-            "The interface itself carries no tag of ours.",
+            "KeepInterfaces",
+            "The interfaces themselves carry no tag of ours.",
             _named("ec2", interfaces),
             _ec2(plan, "network-interface"),
         ),
@@ -340,7 +334,6 @@ def _bucket(bucket: str) -> list[Statement]:
                 "s3:ListBucket",
                 "s3:ListBucketVersions",
                 "s3:TagResource",
-                "s3:ListTagsForResource",
                 *_named("s3", settings, "Get"),
                 *_named("s3", settings, "Put"),
             ),
@@ -394,13 +387,14 @@ _ROLE = (
 def _identity(plan: Plan) -> list[Statement]:
     role = _arn(plan, "iam", f"role/{plan.node_role}", region="")
     profile = _arn(plan, "iam", f"instance-profile/{plan.node_role}", region="")
-    services = ["elasticfilesystem.amazonaws.com", *(["spot.amazonaws.com"] if "spot" in plan.markets else [])]
+    services = ["elasticfilesystem.amazonaws.com"]
+    services += ["spot.amazonaws.com"] if "spot" in plan.markets else []
+    services += ["ec2-instance-connect.amazonaws.com"] if plan.door == "instance_connect" else []
     boundary: Condition = {"StringEquals": {"iam:PermissionsBoundary": plan.boundary}} if plan.boundary else {}
     giving = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
     return [
         Statement("KeepNodeRole", "The one role and profile, by their name.", _named("iam", _ROLE), (role, profile)),
         Statement("GiveNodeRole", "With its boundary, where the plan names one.", giving, (role,), boundary),
-        Statement("ListRoles", "The modules of amazon.aws look for a role in the list.", ("iam:ListRoles",)),
         Statement(
             "HandOnNodeRole",
             "To instances and to nothing else.",
@@ -419,13 +413,13 @@ def _identity(plan: Plan) -> list[Statement]:
             "AskWhatIsMissing",
             "The plan says which rights are missing.",
             ("iam:SimulatePrincipalPolicy",),
-            (_arn(plan, "iam", "*", region=""),),
+            (_arn(plan, "iam", "user/*", region=""), _arn(plan, "iam", "role/*", region="")),
         ),
     ]
 
 
 def _ways(plan: Plan) -> list[Statement]:
-    """How the operator comes in, and where the flow logs go."""
+    """How the operator comes in, what lies behind the way out, and where the flow logs go."""
     found: list[Statement] = []
     if plan.door == "ssm":
         document = _arn(plan, "ssm", "document/AWS-StartSSHSession", account="")
@@ -444,6 +438,13 @@ def _ways(plan: Plan) -> list[Statement]:
         found.append(
             Statement(
                 "OpenTunnel", "SSH through the endpoint.", ("ec2-instance-connect:OpenTunnel",), endpoint, _ours(plan)
+            )
+        )
+    if plan.egress == "endpoints":
+        zones = f"arn:{plan.partition}:route53:::hostedzone/*"
+        found.append(
+            Statement(
+                "NameEndpoints", "Their names lie in AWS's zones.", ("route53:AssociateVPCWithHostedZone",), (zones,)
             )
         )
     if plan.flow_logs:
@@ -467,11 +468,6 @@ def _adoption(plan: Plan) -> list[Statement]:
         uses = ["CreateSecurityGroup", "RunInstances", "CreateNetworkInterface", "CreateVpcEndpoint"]
         uses += ["CreateInstanceConnectEndpoint"] if plan.door == "instance_connect" else []
         found.append(Statement("UseAdopted", "Named, since they are not ours.", _named("ec2", uses), resources))
-    if adopted.get("file_system_id"):
-        name = _arn(plan, "elasticfilesystem", f"file-system/{adopted['file_system_id']}")
-        found.append(
-            Statement("UseAdoptedFiles", "Only looked at.", ("elasticfilesystem:DescribeMountTargets",), (name,))
-        )
     if adopted.get("bucket"):
         bucket = f"arn:{plan.partition}:s3:::{adopted['bucket']}"
         actions = ("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
@@ -507,8 +503,8 @@ def simulations(chosen: t.Iterable[Statement]) -> list[dict[str, t.Any]]:
             "ContextEntries": [
                 {
                     "ContextKeyName": key,
-                    "ContextKeyType": "stringList" if isinstance(value, list) else "string",
-                    "ContextKeyValues": value if isinstance(value, list) else [value],
+                    "ContextKeyType": "string",
+                    "ContextKeyValues": value[:1] if isinstance(value, list) else [value],
                 }
                 for operator, keys in statement.condition.items()
                 if operator == "StringEquals"

@@ -89,13 +89,13 @@ def test_the_role_is_handed_on_to_instances_only() -> None:
     [
         ({"door": "ssm"}, {"OpenSession", "SessionDocument", "EndSession"}),
         ({"door": "instance_connect"}, {"OpenTunnel"}),
+        ({"egress": "endpoints"}, {"NameEndpoints"}),
         ({"flow_logs": True}, {"DeliverFlowLogs"}),
         ({"lustre": True}, {"LookAtLustre", "MakeLustre", "ChangeLustre"}),
         ({"adopted": {"vpc_id": "vpc-1"}}, {"UseAdopted"}),
         ({"adopted": {"bucket": "mine"}}, {"UseAdoptedBucket"}),
-        ({"adopted": {"file_system_id": "fs-1"}}, {"UseAdoptedFiles"}),
     ],
-    ids=["ssm", "instance connect", "flow logs", "lustre", "VPC", "bucket", "file system"],
+    ids=["ssm", "instance connect", "endpoints", "flow logs", "lustre", "VPC", "bucket"],
 )
 def test_a_choice_adds_its_own_rights_only(changes: dict[str, Any], sids: set[str]) -> None:
     assert set(by_sid(replace(PLAN, **changes))) - set(by_sid(PLAN)) == sids
