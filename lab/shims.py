@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from moto.core.resource_tagging import TaggedResource
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, elastic_ip_addresses, elastic_network_interfaces
@@ -153,6 +156,14 @@ def _name_tagged_resources_as_aws_does() -> None:
             "uuid4": "reserved-instances",
         }
     )
+    renamed = {"spot-instance-request": "spot-instances-request", "flow-logs": "vpc-flow-log"}
+
+    @replaces(EC2Backend, "iter_tagged_resources")
+    def called_as_in_their_arns(original: Any, self: Any) -> Iterator[TaggedResource]:
+        for each in original(self):
+            moto_name = each.resource_type.removeprefix("ec2:")
+            name = renamed.get(moto_name, moto_name)
+            yield replace(each, arn=each.arn.replace(f":{moto_name}/", f":{name}/"), resource_type=f"ec2:{name}")
 
 
 def _forget_tags_of_what_is_gone() -> None:

@@ -117,6 +117,9 @@ def test_a_spot_instance_has_a_request_until_it_ends(lab: RunningLab, stack: Sta
     found = request()
     assert (found["SpotInstanceRequestId"], found["InstanceId"]) == (identity, instance["InstanceId"])
     assert (found["State"], found["Status"]["Code"], found["Tags"]) == ("active", "fulfilled", tags[0]["Tags"])
+    tagged = lab.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "mine", "Values": [stack.vpc]}])
+    arns = [item["ResourceARN"] for item in tagged["ResourceTagMappingList"]]
+    assert arns == [f"arn:aws:ec2:us-east-1:123456789012:spot-instances-request/{identity}"]
     lab.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[identity])
     assert request()["State"] == "cancelled"
     assert stack.describe(instance["InstanceId"])["State"]["Name"] == "running"
