@@ -134,6 +134,7 @@ class Stack:
     def ssh(self, command: str, *options: str, host: str = "") -> Outcome:
         done = subprocess.run(
             ["ssh", "-F", self.ssh_config, *options, host or self.node, command],
+            env=self.environment,
             text=True,
             capture_output=True,
             timeout=60,
