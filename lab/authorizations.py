@@ -110,9 +110,22 @@ S3_ACTIONS = {
 
 def questions(call: Call) -> list[Question]:
     """Everything that must be allowed for the call to go through."""
-    ask = {"ec2": _ec2, "s3": _s3, "iam": _iam, "efs": _efs}.get(call.service, _other)
-    base: Context = {"aws:RequestedRegion": call.region, "aws:SecureTransport": "true"}
-    return [Question(one.action, one.resource, {**base, **one.context}) for one in ask(call)]
+    ask = {"ec2": _ec2, "s3": _s3, "iam": _iam, "efs": _efs, "ssm": _ssm}.get(call.service, _other)
+    return [with_common_keys(one, call.region) for one in ask(call)]
+
+
+def with_common_keys(question: Question, region: str) -> Question:
+    """The question with the condition keys that every one has."""
+    base: Context = {"aws:RequestedRegion": region, "aws:SecureTransport": "true"}
+    return Question(question.action, question.resource, {**base, **question.context})
+
+
+def tunnel(region: str, endpoint: str, port: int) -> Question:
+    """What is asked when a connection through an Instance Connect endpoint is opened, which is no call of the API."""
+    tags = resource_tags(get_backend("ec2")[ACCOUNT][region].tags.get(endpoint, {}))
+    resource = arn("ec2", region, f"instance-connect-endpoint/{endpoint}")
+    context = {"ec2-instance-connect:remotePort": str(port), **tags}
+    return with_common_keys(Question("ec2-instance-connect:OpenTunnel", resource, context), region)
 
 
 def arn(service: str, region: str, rest: str, account: str = ACCOUNT) -> str:
@@ -379,14 +392,26 @@ def _interfaces_of_mount_targets(call: Call) -> Iterator[Question]:
         yield Question("ec2:ModifyNetworkInterfaceAttribute", interface)
 
 
+def _ssm(call: Call) -> Iterator[Question]:
+    if call.action == "GetParameter":
+        name = str(call.parameters.get("Name", ""))
+        owner = "" if name.startswith("/aws/service/") else ACCOUNT
+        yield Question("ssm:GetParameter", arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner))
+    elif call.action == "StartSession":
+        target = str(call.parameters.get("Target"))
+        document = str(call.parameters.get("DocumentName", "SSM-SessionManagerRunShell"))
+        tags = resource_tags(get_backend("ec2")[ACCOUNT][call.region].tags.get(target, {}))
+        yield Question("ssm:StartSession", arn("ec2", call.region, f"instance/{target}"), tags)
+        owner = "" if document.startswith("AWS-") else ACCOUNT
+        yield Question("ssm:StartSession", arn("ssm", call.region, f"document/{document}", owner))
+    else:
+        yield from _other(call)
+
+
 def _other(call: Call) -> Iterator[Question]:
     """Services that the lab knows less of: any resource, and the tags that the call brings along."""
     prefix = PREFIX.get(call.service, call.service)
     resource = "*"
-    if call.service == "ssm" and call.action == "GetParameter":
-        name = str(call.parameters.get("Name", ""))
-        owner = "" if name.startswith("/aws/service/") else ACCOUNT
-        resource = arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner)
     if call.service == "fsx":
         resource = arn("fsx", call.region, f"file-system/{call.parameters.get('FileSystemId', '*')}")
     tags = call.parameters.get("Tags")

@@ -17,6 +17,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ssm.responses import SimpleSystemManagerResponse
 
+from lab.authorizations import tunnel
 from lab.endpoints import doors
 from lab.metadata import role_of
 from lab.patching import regional_backends
@@ -134,11 +135,7 @@ def through_a_door(given: Mapping[str, Any]) -> tuple[str, int]:
     if door is None or door.state != "create-complete":
         raise Refused(f"The Instance Connect Endpoint {identity} does not exist or is not ready.")
     principal = principal_of(str(given.get("access_key")))
-    question = Question(
-        "ec2-instance-connect:OpenTunnel",
-        door.instance_connect_endpoint_arn,
-        {"ec2-instance-connect:remotePort": str(port)},
-    )
+    question = tunnel(door.ec2_backend.region_name, door.id, port)
     if principal is not None and decide_for(principal, question) is not Decision.ALLOWED:
         raise Refused(f"{principal.arn} is not authorized to perform: {question.action} on {question.resource}")
     ec2, found = door.ec2_backend, door.ec2_backend.get_instance_by_id(given.get("instance"))
