@@ -13,7 +13,7 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, names_of
 
 LONGEST_DOCUMENT = 6144  # characters of a managed policy, as IAM counts them: without white space
 
@@ -141,6 +141,18 @@ _CHANGES = (
     "TerminateInstances",
     "CreateTags",
 )
+
+
+def plan_for(stack: str, identity: t.Mapping[str, str], region: str, **choices: t.Any) -> Plan:
+    """The plan for the account of the caller, whom sts:GetCallerIdentity has named."""
+    names = names_of(stack, identity["Account"], region)
+    partition = identity["Arn"].split(":")[1]
+    return Plan(stack, identity["Account"], region, names.bucket, names.node_role, partition, **choices)
+
+
+def own_parameters(images: t.Iterable[str]) -> tuple[str, ...]:
+    """Those images that are SSM parameters, but not AWS's public ones."""
+    return tuple(sorted({name for name in images if name.startswith("/") and not name.startswith("/aws/service/")}))
 
 
 def statements(plan: Plan) -> list[Statement]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import Statement, simulations
 
@@ -29,16 +30,15 @@ def missing_permissions(iam: Client, caller: str, chosen: t.Sequence[Statement])
     if caller.endswith(":root"):
         return []
     source = _SESSION.sub(r"arn:\1:iam::\2:role/\3", caller)
-    missing: set[str] = set()
+
+    def lacked(question: dict[str, t.Any]) -> list[str]:
+        pages = iam.get_paginator("simulate_principal_policy").paginate(PolicySourceArn=source, **question)
+        answers = [answer for page in pages for answer in page["EvaluationResults"]]
+        return [answer["EvalActionName"] for answer in answers if answer["EvalDecision"] != "allowed"]
+
     try:
-        for question in simulations(chosen):
-            pages = iam.get_paginator("simulate_principal_policy").paginate(PolicySourceArn=source, **question)
-            for page in pages:
-                missing.update(
-                    answer["EvalActionName"]
-                    for answer in page["EvaluationResults"]
-                    if answer["EvalDecision"] != "allowed"
-                )
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            missing = {action for actions in pool.map(lacked, simulations(chosen)) for action in actions}
     except ClientError as error:
         if error.response["Error"]["Code"] in _NO_ANSWER:
             return None

@@ -18,6 +18,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._stack import name_f
 _KEY_MODE_MASK = 0o077
 _WIDEST_PREFIX = 16
 _SOON_SECONDS = 3600
+_NAMED_PERMISSIONS = 12
 _VPC_PREFIXES = range(16, 29)  # what AWS takes for a VPC and for a subnet
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 DOORS = ("bastion", "ssm", "instance_connect")
@@ -259,6 +260,17 @@ def duration_faults(variable: str, text: str) -> list[Fault]:
 def utc(seconds: float | None) -> str:
     """A moment in words; empty for none."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""
+
+
+def permission_warnings(missing: t.Sequence[str]) -> list[str]:
+    """No fault: IAM's simulator knows neither every condition nor the rules of the organization."""
+    if not missing:
+        return []
+    more = f" and {len(missing) - _NAMED_PERMISSIONS} more" if len(missing) > _NAMED_PERMISSIONS else ""
+    return [
+        f"You lack permissions, as IAM says: {', '.join(missing[:_NAMED_PERMISSIONS])}{more}. "
+        "The playbook trainyard.aws.permissions writes the policy that holds them."
+    ]
 
 
 def expiry_warnings(seconds_left: float | None, renews_itself: bool) -> list[str]:

@@ -115,9 +115,14 @@ missing:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import Plan, documents, statements
+from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import (
+    Plan,
+    documents,
+    plan_for,
+    statements,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy_api import missing_permissions
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import name_fault, names_of
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import name_fault
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -139,14 +144,10 @@ ARGUMENTS = {
 
 def plan_of(params: dict, identity: dict, region: str) -> Plan:
     """The plan that the arguments describe, for the account of the caller."""
-    names = names_of(params["name"], identity["Account"], region)
-    return Plan(
-        stack=params["name"],
-        account=identity["Account"],
-        region=region,
-        bucket=names.bucket,
-        node_role=names.node_role,
-        partition=identity["Arn"].split(":")[1],
+    return plan_for(
+        params["name"],
+        identity,
+        region,
         door=params["door"],
         egress=params["egress"],
         markets=tuple(params["markets"]),

@@ -79,6 +79,14 @@ options:
     description: Ids of things that are there already and that the stack shall use.
     type: dict
     default: {}
+  flow_logs_enabled:
+    description: Whether the network writes flow logs; it counts for RV(missing_permissions).
+    type: bool
+    default: false
+  permissions_boundary:
+    description: ARN of the boundary that the role of the nodes gets; it counts for RV(missing_permissions).
+    type: str
+    default: ""
   ssh_key_file:
     description: Private key on the controller; empty when the stack makes its own.
     type: str
@@ -181,6 +189,18 @@ warnings_found:
   elements: str
   returned: success
   sample: []
+missing_permissions:
+  description:
+    - The actions that the caller lacks to provision and to destroy this stack, as IAM's simulator says.
+    - Empty also where IAM does not tell, see RV(missing_permissions_known).
+  type: list
+  elements: str
+  returned: success
+  sample: [ec2:RunInstances]
+missing_permissions_known:
+  description: Whether IAM said what the caller lacks; it says so only to those who may ask.
+  type: bool
+  returned: success
 zones:
   description: A zone for each subnet of a kind; empty when there are not enough.
   type: list
@@ -219,6 +239,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_ad
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_groups as groups
 from ansible_collections.trainyard.aws.plugins.module_utils._offers_api import instance_types_of
+from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import own_parameters, plan_for, statements
+from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy_api import missing_permissions
 
 try:
     import boto3
@@ -244,6 +266,8 @@ ARGUMENTS = {
     "private_cidrs": TEXTS,
     "time_to_live": {"type": "str", "default": ""},
     "adopted": {"type": "dict", "default": {}},
+    "flow_logs_enabled": {"type": "bool", "default": False},
+    "permissions_boundary": {"type": "str", "default": ""},
     "ssh_key_file": {"type": "str", "default": "", "no_log": False},
     "tools": {"type": "list", "elements": "str", "default": ["ssh", "ssh-keygen"]},
     "address_url": {"type": "str", "default": ""},
@@ -331,6 +355,24 @@ def images_of(module: AnsibleAWSModule, machines: list, types: api.Types) -> tup
     return images, list(dict.fromkeys(faults))
 
 
+def permissions_lacked(module: AnsibleAWSModule, machines: list) -> object:
+    """What the caller may not do and this stack needs; None where IAM does not say."""
+    params, identity = module.params, module.client("sts").get_caller_identity()
+    plan = plan_for(
+        params["stack_name"],
+        identity,
+        module.region,
+        door=params["door"],
+        egress=params["egress"],
+        markets=tuple(market for group in params["node_groups"] for market in group.get("markets") or ()),
+        flow_logs=params["flow_logs_enabled"],
+        boundary=params["permissions_boundary"],
+        parameters=own_parameters(machine.image for machine, _image in machines),
+        adopted=params["adopted"],
+    )
+    return missing_permissions(module.client("iam"), identity["Arn"], statements(plan))
+
+
 def result(module: AnsibleAWSModule) -> dict:
     """Everything that preflight knows. Without credentials that work, that is what this machine knows."""
     params = module.params
@@ -340,6 +382,7 @@ def result(module: AnsibleAWSModule) -> dict:
     profile_faults = decide.profile_faults(profile, session.available_profiles)
     faults += profile_faults
     account, zones, machines, found, credentials = "", [], [], adoption.Adopted(), api.Credentials()
+    missing = None
     if not profile_faults:
         credentials = api.credentials_of(session, os.environ)
         left = credentials.expires - time.time() if credentials.expires else None
@@ -350,12 +393,16 @@ def result(module: AnsibleAWSModule) -> dict:
     if account:
         more, zones, machines, found = answer_of_aws(module)
         faults += more
+        missing = permissions_lacked(module, machines)
+        warnings += decide.permission_warnings(missing or [])
     return {
         "faults": [{"subject": fault.subject, "what": fault.what, "fix": fault.fix} for fault in faults],
         "report": decide.report(faults),
         "warnings_found": warnings,
         "account_id": account,
         "credentials": {"method": credentials.method, "expires_at": decide.utc(credentials.expires)},
+        "missing_permissions": missing or [],
+        "missing_permissions_known": missing is not None,
         "zones": zones,
         **described(machines),
         "adopted": adopted(params["adopted"], found),

@@ -21,6 +21,8 @@ from tests.e2e.driver import Lab, Outcome, Stack, copy_inventory, stack_environm
 NAME = "rights"
 USER = f"{NAME}-operator"
 ALWAYS_ALLOWED = "sts:GetCallerIdentity"
+TAKEN_AWAY = "GiveNodeRole"
+LACKING = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy")
 
 Policies = list[dict[str, Any]]
 
@@ -107,13 +109,16 @@ class TestOperator:
         complete = operator.play("permissions")
         assert complete.status == 0, complete.text
         assert "You lack nothing." in complete.text
-        operator.hold(without(policies, "GiveNodeRole"))
-        lacking = operator.play("permissions")
-        assert "You lack: iam:CreateRole, iam:PutRolePermissionsBoundary, iam:PutRolePolicy" in lacking.text
+        operator.hold(without(policies, TAKEN_AWAY))
+        lacking = operator.play("plan")
+        assert lacking.status == 0, lacking.text
+        assert f"Permissions that you lack: {', '.join(LACKING)}." in lacking.text
 
     def test_is_told_which_step_was_refused(self, operator: Operator) -> None:
         outcome = operator.play("provision")
         assert outcome.status != 0
+        warning, failure = (outcome.text.find(text) for text in ("You lack permissions", "FAILED: "))
+        assert 0 <= warning < failure
         assert "FAILED: trainyard.aws.aws_identity : Keep the role of the nodes" in outcome.text
         assert f"user/{USER} is not authorized to perform: iam:CreateRole" in outcome.text
         assert "these parts failed (see above): node_role." in outcome.text

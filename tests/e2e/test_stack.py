@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.driver import Stack, end, wait_for
 
-READS = ("Describe", "Get", "List", "Head", "AssumeRole", "Lookup")
+READS = ("Describe", "Get", "List", "Head", "AssumeRole", "Lookup", "Simulate")
 
 # These announce an end that nobody but their authors can bring about; anything else of the kind is ours.
 KNOWN_DEPRECATIONS = (

@@ -57,6 +57,7 @@ class Account:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.doors = Doors()
+        self.lacking: set[str] = set()  # what the caller may not do
 
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=REGION)
@@ -77,7 +78,7 @@ class Account:
 
     @property
     def writing_calls(self) -> list[str]:
-        return [call for call in self.calls if not call.startswith(("Describe", "Get", "Head", "List"))]
+        return [call for call in self.calls if not call.startswith(("Describe", "Get", "Head", "List", "Simulate"))]
 
 
 @pytest.fixture
@@ -102,6 +103,15 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         seen.calls.append(operation)
         if operation == "DescribePlacementGroups":
             return {"PlacementGroups": []}  # moto knows none
+        if operation == "SimulatePrincipalPolicy":  # nor the simulator
+            decisions = {
+                action: "implicitDeny" if action in seen.lacking else "allowed" for action in arguments["ActionNames"]
+            }
+            return {
+                "EvaluationResults": [
+                    {"EvalActionName": action, "EvalDecision": decision} for action, decision in decisions.items()
+                ]
+            }
         if "InstanceConnectEndpoint" in operation:
             return seen.doors.answer(operation, arguments, seen.vpc_of)
         with one_at_a_time:  # moto in this process is not made for threads

@@ -115,6 +115,39 @@ def test_spot_has_rights_of_its_own() -> None:
         assert ("spot.amazonaws.com" in services) is there
 
 
+def test_a_reservation_is_anybodys() -> None:
+    launched = by_sid(replace(PLAN, markets=("capacity-block",)))["LaunchFromImages"]["Resource"]
+    assert set(launched) - set(by_sid(PLAN)["LaunchFromImages"]["Resource"]) == {
+        "arn:aws:ec2:us-east-1:123456789012:capacity-reservation/*"
+    }
+
+
+def test_the_first_endpoint_makes_its_service_role() -> None:
+    services = by_sid(replace(PLAN, door="instance_connect"))["ServiceRoles"]["Condition"]["StringEquals"]
+    assert "ec2-instance-connect.amazonaws.com" in services["iam:AWSServiceName"]
+
+
+def test_a_plan_is_for_the_account_of_the_caller() -> None:
+    identity = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/me"}
+    assert policy.plan_for("dcgan", identity, "us-east-1") == PLAN
+    abroad = {"Account": "123456789012", "Arn": "arn:aws-cn:iam::123456789012:user/me"}
+    assert policy.plan_for("dcgan", abroad, "cn-north-1", door="ssm").partition == "aws-cn"
+
+
+def test_public_parameters_are_nobodys_own() -> None:
+    images = ["ami-1", "/mine/b", "/aws/service/debian", "/mine/a", "/mine/b", "debian-12", ""]
+    assert policy.own_parameters(images) == ("/mine/a", "/mine/b")
+
+
+def test_one_value_of_a_condition_is_enough_for_the_simulator() -> None:
+    (statement,) = [item for item in policy.statements(PLAN) if item.sid == "TagAtBirth"]
+    (question,) = policy.simulations([statement])
+    assert all(
+        (entry["ContextKeyType"], len(entry["ContextKeyValues"])) == ("string", 1)
+        for entry in question["ContextEntries"]
+    )
+
+
 def test_questions_for_the_simulator_carry_what_the_conditions_want() -> None:
     (statement,) = [item for item in policy.statements(PLAN) if item.sid == "ChangeOurs"]
     (question,) = policy.simulations([statement])

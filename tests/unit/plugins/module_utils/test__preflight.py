@@ -430,3 +430,16 @@ def test_is_image_id(reference: str, expected: bool) -> None:
 )
 def test_report(count: int, expected: str) -> None:
     assert preflight.report([Fault("a", "b.", "Do c.")] * count) == expected
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        pytest.param([], None, id="nothing"),
+        pytest.param(["ec2:CreateVpc"], "as IAM says: ec2:CreateVpc. The playbook", id="one"),
+        pytest.param([f"a:{number}" for number in range(15)], "a:11 and 3 more. The playbook", id="many"),
+    ],
+)
+def test_missing_permissions_are_warned_of(missing: list[str], told: str | None) -> None:
+    warnings = preflight.permission_warnings(missing)
+    assert [told in warning for warning in warnings] == ([True] if told else [])

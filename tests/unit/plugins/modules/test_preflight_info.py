@@ -52,6 +52,7 @@ def test_nothing_stands_in_the_way(run_module: Any, account: Any, wanted: dict[s
     }
     assert answer["credentials"] == {"method": "env", "expires_at": ""}
     assert answer["warnings_found"] == []
+    assert (answer["missing_permissions"], answer["missing_permissions_known"]) == ([], True)
     assert account.writing_calls == []
 
 
@@ -147,6 +148,24 @@ def test_many_nodes_and_short_credentials_are_warned_of(
     assert answer["faults"] == []
     assert len(answer["warnings_found"]) == 2
     assert answer["credentials"]["expires_at"] == "2020-01-01T00:00:00Z"
+
+
+def test_what_the_caller_may_not_do_is_a_warning(run_module: Any, account: Any, wanted: dict[str, Any]) -> None:
+    account.lacking = {"ec2:CreateVpc", "logs:CreateLogDelivery"}
+    answer = run_module(preflight_info, **wanted)
+    assert (answer["faults"], answer["missing_permissions"]) == ([], ["ec2:CreateVpc"])
+    assert "ec2:CreateVpc" in answer["warnings_found"][0]
+    with_flow_logs = run_module(preflight_info, **(wanted | {"flow_logs_enabled": True}))
+    assert with_flow_logs["missing_permissions"] == ["ec2:CreateVpc", "logs:CreateLogDelivery"]
+
+
+def test_nothing_is_said_where_iam_does_not_tell(
+    run_module: Any, wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight_info, "missing_permissions", lambda *_arguments: None)
+    answer = run_module(preflight_info, **wanted)
+    assert (answer["missing_permissions"], answer["missing_permissions_known"]) == ([], False)
+    assert answer["warnings_found"] == []
 
 
 def test_a_refusal_of_aws_is_a_failure(
