@@ -18,7 +18,7 @@ from tests.e2e.driver import Lab, Stack
 
 DEFINITION = Path(__file__).with_name("terraform") / "main.tf"
 PLACES = ("/opt", "/usr/share/terraform", "/usr/local/share/terraform", str(Path.home() / ".terraform.d"))
-PROVIDER = "registry.terraform.io/hashicorp/aws"
+PROVIDER = "*/hashicorp/aws/*/*/terraform-provider-aws*"  # HOST/hashicorp/aws/VERSION/SYSTEM/FILE
 VERBS = ("plan, empty account", "provision, empty account", "provision, no change", "destroy")
 
 Seconds = dict[str, list[float]]
@@ -28,8 +28,8 @@ def plugin_directory() -> Path | None:
     """Where Terraform's provider lies on this machine; None when it or Terraform is missing."""
     if not shutil.which("terraform"):
         return None
-    found = (path for place in PLACES for path in Path(place).glob(f"**/{PROVIDER}/*/*/terraform-provider-aws*"))
-    return next((path.parents[len(PROVIDER.split("/")) + 2] for path in found), None)
+    found = (path for place in PLACES for path in Path(place).glob(f"**/{PROVIDER}"))
+    return next((path.parents[PROVIDER.count("/")] for path in found), None)
 
 
 @dataclass
