@@ -99,7 +99,7 @@ class TestProvision:
         outcome = stack.play("provision", "--check", "--diff")
         assert outcome.status == 0, outcome.text
         assert outcome.changed > 0
-        assert "would make aws_network/nat_gateway" in outcome.text
+        assert "would make aws_network/egress" in outcome.text
         assert writes(stack.lab.calls(before)) == []
         assert not stack.ssh_config.exists()
 
