@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ import boto3
 import botocore.client
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from botocore.exceptions import ClientError
 
 REGION = "us-east-1"
 RunModule = Callable[..., dict[str, Any]]
@@ -51,6 +53,62 @@ def _passes(door: dict[str, Any], wanted: dict[str, list[str]]) -> bool:
     return all(facts.get(name) in values for name, values in wanted.items())
 
 
+class Lustre:
+    """FSx for Lustre, of which moto has too little: there at once, and gone at once, unless ``state`` says otherwise."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, dict[str, Any]] = {}
+        self.links: dict[str, dict[str, Any]] = {}
+        self.given: dict[str, dict[str, Any]] = {}
+        self.state, self.link_state = "AVAILABLE", "AVAILABLE"
+        self.refusals: list[tuple[str, str]] = []
+
+    def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        self.given[operation] = given
+        if operation == "DeleteFileSystem" and self.refusals:
+            code, message = self.refusals.pop()
+            raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
+        answers = {
+            "CreateFileSystem": self._created,
+            "CreateDataRepositoryAssociation": self._linked,
+            "UpdateFileSystem": self._updated,
+            "UpdateDataRepositoryAssociation": lambda given: self.links[given["AssociationId"]].update(S3=given["S3"]),
+            "TagResource": self._tagged,
+            "DeleteFileSystem": lambda given: self.there.pop(given["FileSystemId"]),
+            "DescribeFileSystems": lambda _given: {"FileSystems": list(self.there.values())},
+            "DescribeDataRepositoryAssociations": lambda _given: {"Associations": list(self.links.values())},
+        }
+        return answers[operation](given) or {}
+
+    def _created(self, given: dict[str, Any]) -> None:
+        known = [one for one in self.there.values() if one["Token"] == given["ClientRequestToken"]]
+        if not known:
+            identifier = f"fs-{len(self.there)}"
+            self.there[identifier] = {
+                **{key: given[key] for key in ("FileSystemType", "StorageCapacity", "SubnetIds", "Tags")},
+                "FileSystemId": identifier,
+                "ResourceARN": f"arn:aws:fsx:{REGION}:123456789012:file-system/{identifier}",
+                "DNSName": f"{identifier}.fsx.{REGION}.amazonaws.com",
+                "Lifecycle": self.state,
+                "CreationTime": datetime(2026, 11, 21, 14, 30, tzinfo=UTC),
+                "LustreConfiguration": {**given["LustreConfiguration"], "MountName": "abcdefgh"},
+                "Token": given["ClientRequestToken"],
+            }
+
+    def _linked(self, given: dict[str, Any]) -> None:
+        identifier = f"dra-{len(self.links)}"
+        self.links[identifier] = {**given, "AssociationId": identifier, "Lifecycle": self.link_state}
+
+    def _updated(self, given: dict[str, Any]) -> None:
+        found = self.there[given["FileSystemId"]]
+        found["StorageCapacity"] = given.get("StorageCapacity", found["StorageCapacity"])
+        found["LustreConfiguration"].update(given.get("LustreConfiguration", {}))
+
+    def _tagged(self, given: dict[str, Any]) -> None:
+        found = next(one for one in self.there.values() if one["ResourceARN"] == given["ResourceARN"])
+        found["Tags"] = [*found["Tags"], *given["Tags"]]
+
+
 class Account:
     """An empty account, and the names of the calls that have reached it."""
 
@@ -58,6 +116,7 @@ class Account:
         self.calls: list[str] = []
         self.doors = Doors()
         self.lacking: set[str] = set()  # what the caller may not do
+        self.lustre = Lustre()
 
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=REGION)
@@ -114,6 +173,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             }
         if "InstanceConnectEndpoint" in operation:
             return seen.doors.answer(operation, arguments, seen.vpc_of)
+        if client.meta.service_model.service_name == "fsx":
+            return seen.lustre.answer(operation, arguments)
         with one_at_a_time:  # moto in this process is not made for threads
             return send(client, operation, arguments)
 
