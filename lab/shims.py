@@ -29,6 +29,7 @@ from lab import (
     flow_logs,
     launch_requests,
     launches,
+    lustre,
     placement_groups,
     spot,
     storage,
@@ -47,7 +48,7 @@ def install(pool: AddressPool) -> None:
     _give_public_addresses_from(pool)
     attachments.install()
     launches.install()
-    for part in (capacity, placement_groups, spot, launch_requests, endpoints, flow_logs, tunnels):
+    for part in (capacity, placement_groups, spot, launch_requests, endpoints, flow_logs, tunnels, lustre):
         part.install()
     _name_tagged_resources_as_aws_does()
     _forget_tags_of_what_is_gone()
