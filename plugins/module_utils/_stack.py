@@ -252,6 +252,7 @@ _DESCRIBED_ARNS = re.compile(
     r"^arn:[^:]+:(?:ec2:[^:]*:[^:]*:(?:instance|natgateway|elastic-ip|volume|network-interface|security-group|subnet|"
     r"route-table|internet-gateway|vpc|vpc-endpoint|vpc-flow-log|instance-connect-endpoint|key-pair|launch-template|"
     r"placement-group|spot-instances-request)/|elasticfilesystem:[^:]*:[^:]*:file-system/|"
+    r"fsx:[^:]*:[^:]*:(?:file-system|association)/|"
     r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
 )
 

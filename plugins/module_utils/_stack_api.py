@@ -40,9 +40,11 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
     ``client_for`` makes a boto3 client from a service name. Raises botocore's ClientError and BotoCoreError.
     """
     # Clients are made before the threads start: making one is not thread-safe, using one is.
-    ec2, efs, s3, iam, tagging = (client_for(name) for name in ("ec2", "efs", "s3", "iam", "resourcegroupstaggingapi"))
+    services = ("ec2", "efs", "fsx", "s3", "iam", "resourcegroupstaggingapi")
+    ec2, efs, fsx, s3, iam, tagging = (client_for(name) for name in services)
     questions: list[t.Callable[[], list[Resource]]] = [
         lambda: _file_systems(efs, stack),
+        lambda: _lustre_file_systems(fsx, stack),
         lambda: _bucket(s3, stack, names.bucket),
         lambda: _node_role(iam, stack, names.node_role),
         lambda: _anything_else(tagging, stack, names.bucket),
@@ -126,6 +128,28 @@ def _file_systems(client: Client, stack: str) -> list[Resource]:
             )
             found += _mount_targets(client, identifier, name)
     return found
+
+
+def _lustre_file_systems(client: Client, stack: str) -> list[Resource]:
+    """With their links, which go with them: what AWS calls an association is no resource of its own here."""
+    return [
+        Resource(
+            "lustre_file_system",
+            item["FileSystemId"],
+            item["Lifecycle"],
+            tags.get("Name", ""),
+            tags.get(COMPONENT_TAG, ""),
+            attributes={
+                "size_gib": item["StorageCapacity"],
+                "deployment_type": (item.get("LustreConfiguration") or {}).get("DeploymentType", ""),
+                "subnet_id": item["SubnetIds"][0],
+            },
+            since=iso_utc(item.get("CreationTime")),
+        )
+        for page in _pages(client, "describe_file_systems")
+        for item in page["FileSystems"]
+        if item.get("FileSystemType") == "LUSTRE" and (tags := tags_as_dict(item.get("Tags"))).get(STACK_TAG) == stack
+    ]
 
 
 def _mount_targets(client: Client, file_system: str, name: str) -> list[Resource]:

@@ -139,6 +139,32 @@ def test_another_stack_with_all_it_has_is_not_listed(account: Any, ec2: Any) -> 
     assert found(account) == {}
 
 
+def make_lustre(fsx: Any, stack: str = STACK) -> None:
+    fsx.create_file_system(
+        ClientRequestToken=stack,
+        FileSystemType="LUSTRE",
+        StorageCapacity=1200,
+        SubnetIds=["subnet-1"],
+        LustreConfiguration={"DeploymentType": "SCRATCH_2"},
+        Tags=[*tags(stack, "data"), {"Key": "trainyard:component", "Value": "storage"}],
+    )
+
+
+def test_lustre_is_found_in_one_call_with_what_it_costs_by(account: Any) -> None:
+    make_lustre(account.client("fsx"))
+    make_lustre(account.client("fsx"), "other")
+    account.calls.clear()
+    facts = {"size_gib": 1200, "deployment_type": "SCRATCH_2", "subnet_id": "subnet-1"}
+    since = "2026-11-21T14:30:00Z"
+    assert found(account) == {
+        ("lustre_file_system", "fs-0"): Resource(
+            "lustre_file_system", "fs-0", "AVAILABLE", "data", "storage", attributes=facts, since=since
+        )
+    }
+    assert account.calls.count("DescribeFileSystems") == 2  # of EFS and of FSx
+    assert "DescribeDataRepositoryAssociations" not in account.calls
+
+
 # ---- States --------------------------------------------------------------------------------------------------------
 
 
