@@ -198,8 +198,8 @@ def _looking(plan: Plan) -> list[Statement]:
         Statement("Look", "AWS takes no resource for these.", _named("ec2", _LOOKS, "Describe"), condition=here),
         Statement(
             "LookAround",
-            "Prices, quotas and the sweep by tag have no resources either; prices are asked of another region.",
-            ("tag:GetResources", "pricing:GetProducts", "servicequotas:ListServiceQuotas"),
+            "Prices, quotas and the sweeps have no resources either; prices are asked of another region.",
+            ("tag:GetResources", "fsx:DescribeFileSystems", "pricing:GetProducts", "servicequotas:ListServiceQuotas"),
         ),
         Statement("FindImages", "The newest image of a publisher.", ("ssm:GetParameter",), (public, *own)),
     ]
@@ -366,14 +366,31 @@ def _bucket(bucket: str) -> list[Statement]:
     ]
 
 
+_LUSTRE_CHANGES = (
+    "DeleteFileSystem",
+    "TagResource",
+    "UpdateDataRepositoryAssociation",
+    "UpdateFileSystem",
+)
+
+
 def _lustre(plan: Plan) -> list[Statement]:
     if not plan.lustre:
         return []
     return [
-        Statement("LookAtLustre", "Listing takes no tag.", ("fsx:DescribeFileSystems",)),
-        Statement("MakeLustre", "Tagged at birth.", ("fsx:CreateFileSystem", "fsx:TagResource"), condition=_born(plan)),
+        Statement("LookAtLustre", "Listing takes no tag.", ("fsx:DescribeDataRepositoryAssociations",)),
         Statement(
-            "ChangeLustre", "Only ours.", ("fsx:DeleteFileSystem", "fsx:UpdateFileSystem"), condition=_ours(plan)
+            "MakeLustre",
+            "Tagged at birth. FSx makes its interfaces with a role of its own.",
+            ("fsx:CreateDataRepositoryAssociation", "fsx:CreateFileSystem", "fsx:TagResource"),
+            condition=_born(plan),
+        ),
+        Statement("ChangeLustre", "Only ours.", _named("fsx", _LUSTRE_CHANGES), condition=_ours(plan)),
+        Statement(
+            "LinkLustre",
+            "FSx makes the role by which it reaches the bucket with its caller's rights.",
+            ("iam:CreateServiceLinkedRole", "iam:AttachRolePolicy", "iam:PutRolePolicy"),
+            (_arn(plan, "iam", "role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/*", region=""),),
         ),
     ]
 
@@ -402,6 +419,7 @@ def _identity(plan: Plan) -> list[Statement]:
     services = ["elasticfilesystem.amazonaws.com"]
     services += ["spot.amazonaws.com"] if "spot" in plan.markets else []
     services += ["ec2-instance-connect.amazonaws.com"] if plan.door == "instance_connect" else []
+    services += ["fsx.amazonaws.com"] if plan.lustre else []
     boundary: Condition = {"StringEquals": {"iam:PermissionsBoundary": plan.boundary}} if plan.boundary else {}
     giving = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
     return [

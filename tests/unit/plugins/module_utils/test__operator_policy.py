@@ -91,7 +91,7 @@ def test_the_role_is_handed_on_to_instances_only() -> None:
         ({"door": "instance_connect"}, {"OpenTunnel"}),
         ({"egress": "endpoints"}, {"NameEndpoints"}),
         ({"flow_logs": True}, {"DeliverFlowLogs"}),
-        ({"lustre": True}, {"LookAtLustre", "MakeLustre", "ChangeLustre"}),
+        ({"lustre": True}, {"LookAtLustre", "MakeLustre", "ChangeLustre", "LinkLustre"}),
         ({"adopted": {"vpc_id": "vpc-1"}}, {"UseAdopted"}),
         ({"adopted": {"bucket": "mine"}}, {"UseAdoptedBucket"}),
     ],
@@ -146,6 +146,14 @@ def test_one_value_of_a_condition_is_enough_for_the_simulator() -> None:
         (entry["ContextKeyType"], len(entry["ContextKeyValues"])) == ("string", 1)
         for entry in question["ContextEntries"]
     )
+
+
+def test_lustre_is_linked_with_a_role_of_its_own_and_of_nothing_else() -> None:
+    found = by_sid(EVERYTHING)
+    role = "arn:aws:iam::123456789012:role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/*"
+    assert found["LinkLustre"]["Resource"] == role
+    assert "fsx.amazonaws.com" in found["ServiceRoles"]["Condition"]["StringEquals"]["iam:AWSServiceName"]
+    assert "fsx.amazonaws.com" not in by_sid(PLAN)["ServiceRoles"]["Condition"]["StringEquals"]["iam:AWSServiceName"]
 
 
 def test_questions_for_the_simulator_carry_what_the_conditions_want() -> None:
