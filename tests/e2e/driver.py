@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 
 TOTALS = re.compile(r"^changed=(?P<changed>\d+) failed=(?P<failed>\d+) unreachable=(?P<unreachable>\d+)", re.MULTILINE)
 PATIENCE_SECONDS = 400
+READS = ("Describe", "Get", "List", "Head", "AssumeRole", "Lookup", "Simulate")
 
 
 def free_port() -> int:
@@ -165,6 +166,11 @@ class Stack:
         bucket = f"trainyard-{self.name}-123456789012-us-east-1"
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         return {item["Key"]: s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+
+
+def writes(calls: list[dict]) -> list[str]:
+    """The calls that could change something, as SERVICE:ACTION."""
+    return [f"{call['service']}:{call['action']}" for call in calls if not call["action"].startswith(READS)]
 
 
 def end(process: subprocess.Popen) -> None:

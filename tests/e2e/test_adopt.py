@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def key(stack: Stack) -> Path:
 
 
 @pytest.fixture(scope="module")
-def adopted(stack: Stack, key: Path) -> dict[str, Any]:
+def adopted(stack: Stack, key: Path) -> Iterator[dict[str, Any]]:
     """What another team has made, without any tag of ours."""
     ec2, efs = stack.lab.client("ec2"), stack.lab.client("efs")
     vpc = ec2.create_vpc(CidrBlock="10.80.0.0/16")["Vpc"]["VpcId"]
@@ -48,10 +49,13 @@ def adopted(stack: Stack, key: Path) -> dict[str, Any]:
     ec2.associate_route_table(RouteTableId=table, SubnetId=public)
     group = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
     file_system = efs.create_file_system(CreationToken="theirs", Encrypted=True)["FileSystemId"]
-    efs.create_mount_target(FileSystemId=file_system, SubnetId=private, SecurityGroups=[group])
-    stack.lab.client("s3").create_bucket(Bucket=BUCKET)
+    target = efs.create_mount_target(FileSystemId=file_system, SubnetId=private, SecurityGroups=[group])[
+        "MountTargetId"
+    ]
+    s3 = stack.lab.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
     ec2.import_key_pair(KeyName="theirs", PublicKeyMaterial=key.with_name("own_key.pub").read_bytes())
-    return {
+    yield {
         "vpc_id": vpc,
         "public_subnet_ids": [public],
         "private_subnet_ids": [private],
@@ -60,6 +64,20 @@ def adopted(stack: Stack, key: Path) -> dict[str, Any]:
         "bucket": BUCKET,
         "key_name": "theirs",
     }
+    ec2.delete_key_pair(KeyName="theirs")
+    s3.delete_bucket(Bucket=BUCKET)
+    efs.delete_mount_target(MountTargetId=target)
+    wait_for(
+        lambda: not efs.describe_mount_targets(FileSystemId=file_system)["MountTargets"], 60, "the mount target to go"
+    )
+    efs.delete_file_system(FileSystemId=file_system)
+    for subnet in (public, private):
+        ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_route_table(RouteTableId=table)
+    ec2.delete_security_group(GroupId=group)
+    ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    ec2.delete_internet_gateway(InternetGatewayId=gateway)
+    ec2.delete_vpc(VpcId=vpc)
 
 
 @pytest.fixture(scope="module")

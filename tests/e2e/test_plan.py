@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.driver import Lab, Stack
+from tests.e2e.driver import Lab, Stack, writes
 
-READS = ("Describe", "Get", "List", "Head", "AssumeRole", "Lookup", "Simulate")
 G_ON_DEMAND = "L-DB2E81BA"
 
 
@@ -20,10 +19,6 @@ def tell(lab: Lab, page: str, value: object, method: str = "POST") -> None:
     endpoint = lab.environment["AWS_ENDPOINT_URL"]
     request = urllib.request.Request(f"{endpoint}/_lab/{page}", json.dumps(value).encode(), method=method)
     urllib.request.urlopen(request).close()
-
-
-def writes(calls: list[dict]) -> list[str]:
-    return [f"{call['service']}:{call['action']}" for call in calls if not call["action"].startswith(READS)]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tests.e2e.driver import Lab, Stack, copy_inventory, stack_environment
+from tests.e2e.driver import Lab, Stack, copy_inventory, stack_environment, writes
 
 BUCKET = "trainyard-lock-123456789012-us-east-1"
 KEY = ".trainyard/lock/lock.json"
@@ -25,10 +25,6 @@ def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     lab.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"Tags": tags})
     lab.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(THEIRS).encode())
     return made
-
-
-def writes(calls: list[dict]) -> list[str]:
-    return [call["action"] for call in calls if not call["action"].startswith(("Describe", "Get", "Head", "List"))]
 
 
 def test_the_second_writer_is_told_who_was_first(stack: Stack) -> None:

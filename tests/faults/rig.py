@@ -15,10 +15,9 @@ from pathlib import Path
 import jmespath
 from botocore.exceptions import ClientError
 
-from tests.e2e.driver import Lab, Stack, end, wait_for
+from tests.e2e.driver import READS, Lab, Stack, end, wait_for
 
 PURGE = ("-e", "stack_purge=faults")
-READS = ("Describe", "Get", "List", "Head", "AssumeRole", "Lookup", "Simulate")
 SECONDS_TO_REACH_A_CALL = 240
 SECONDS_HELD = 300  # longer than it takes to kill the one who waits for the answer
 
