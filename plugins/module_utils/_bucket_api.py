@@ -11,7 +11,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.trainyard.aws.plugins.module_utils._bucket import OWNERSHIP, Bucket, rules_to_put
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import tags_as_dict
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import tags_as_dict, tags_as_list
 
 try:
     from botocore.exceptions import ClientError
@@ -95,7 +95,7 @@ def take(client: Client, name: str, verb: str, want: Bucket, have: Bucket | None
     elif verb == "tag":
         # The call replaces all tags, so those of others go along.
         tags = {**(have.tags if have else {}), **want.tags}
-        client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _as_list(tags)})
+        client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags_as_list(tags)})
     elif verb == "close":
         client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=want.public_access)
     elif verb == "own":
@@ -116,7 +116,7 @@ def take(client: Client, name: str, verb: str, want: Bucket, have: Bucket | None
 def _create(client: Client, name: str, want: Bucket, deadline: float) -> None:
     """With its tags and its ownership in the one call. S3 may refuse a name for a while that was just given back."""
     region = client.meta.region_name
-    configuration: dict[str, t.Any] = {"Tags": _as_list(want.tags)}
+    configuration: dict[str, t.Any] = {"Tags": tags_as_list(want.tags)}
     if region != "us-east-1":
         configuration["LocationConstraint"] = region
     while True:
@@ -136,7 +136,3 @@ def _set_lifecycle(client: Client, name: str, want: Bucket, have: Bucket | None)
         client.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
     else:
         client.delete_bucket_lifecycle(Bucket=name)
-
-
-def _as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -28,7 +28,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._file_system_setting
     policy_requiring_tls,
     refuses_plain_text,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict, tags_as_list
 
 try:
     from botocore.exceptions import ClientError
@@ -205,7 +205,7 @@ def _set(client: Client, verb: str, want: FileSystem, have: FileSystem) -> None:
         client.create_access_point(
             ClientToken=access_point_token(have.id, wish.access_point),
             FileSystemId=have.id,
-            Tags=_as_list(want.tags),
+            Tags=tags_as_list(want.tags),
             **as_access_point_arguments(wish.access_point),
         )
 
@@ -217,10 +217,6 @@ def _throughput_arguments(want: Throughput) -> dict[str, t.Any]:
     return arguments
 
 
-def _as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
 def _create(client: Client, want: FileSystem, token: str) -> None:
     wish = want.settings
     try:
@@ -228,7 +224,7 @@ def _create(client: Client, want: FileSystem, token: str) -> None:
             CreationToken=token,
             Encrypted=want.encrypted,
             PerformanceMode="generalPurpose",
-            Tags=_as_list(want.tags),
+            Tags=tags_as_list(want.tags),
             **(_throughput_arguments(wish.throughput) if wish.throughput else {}),
             **({} if wish.backup is None else {"Backup": wish.backup}),
         )

@@ -17,7 +17,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._lustre import (
     creation_token,
     is_settled,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict, tags_as_list
 
 try:
     from botocore.exceptions import ClientError
@@ -134,7 +134,7 @@ def _change(client: Client, step: Step, want: Lustre, have: Lustre) -> None:
             BatchImportMetaDataOnCreate=True,
             S3=_policies(link),
             ClientRequestToken=creation_token(have.id, link.path, link.uri),
-            Tags=_as_list(want.tags),
+            Tags=tags_as_list(want.tags),
         )
     elif step.verb == "set_events":
         link = next(link for link in want.links if link.path == step.subject)
@@ -154,7 +154,7 @@ def _create(client: Client, want: Lustre, token: str) -> None:
         StorageType="SSD",
         SubnetIds=[want.subnet_id],
         SecurityGroupIds=list(want.security_group_ids),
-        Tags=_as_list(want.tags),
+        Tags=tags_as_list(want.tags),
         LustreConfiguration=settings,
     )
 
@@ -182,10 +182,6 @@ def _policies(link: Link) -> dict[str, t.Any]:
         "AutoImportPolicy": {"Events": list(link.import_events)},
         "AutoExportPolicy": {"Events": list(link.export_events)},
     }
-
-
-def _as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def settled(client: Client, name: str, stack: str, deadline: float, expected: bool = False) -> Lustre | None:

@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._network import COMING, GONE, LEAVING, Endpoint, FlowLog
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict, tags_as_list
 
 Client = t.Any
 
@@ -111,8 +111,8 @@ def settled_endpoint(
 
 
 def tag(client: Client, identifier: str, key: str, value: str) -> None:
-    client.create_tags(Resources=[identifier], Tags=[{"Key": key, "Value": value}])
+    client.create_tags(Resources=[identifier], Tags=tags_as_list({key: value}))
 
 
 def _tags_at_birth(kind: str, tags: t.Mapping[str, str]) -> list[dict[str, t.Any]]:
-    return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+    return [{"ResourceType": kind, "Tags": tags_as_list(tags)}]

@@ -12,6 +12,8 @@ import typing as t
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import tags_as_list
+
 ON_DEMAND = "on-demand"
 SPOT = "spot"
 CAPACITY_RESERVATION = "capacity-reservation"
@@ -455,7 +457,7 @@ def launch_arguments(
 ) -> dict[str, t.Any]:
     """The RunInstances call for one node; what all nodes of the group share stands in their launch template."""
     kinds = ["instance", "volume", "network-interface"] + ["spot-instances-request"] * (offer.market == SPOT)
-    listed = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+    listed = tags_as_list(dict(sorted(tags.items())))
     placement = {"AvailabilityZone": offer.zone}
     if group.placement_group and facts.clusters:
         placement["GroupName"] = group.placement_group

@@ -276,6 +276,11 @@ def tags_as_dict(tags: t.Iterable[dict[str, str]] | None) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags or ()}
 
 
+def tags_as_list(tags: t.Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as AWS writes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
 def iso_utc(moment: t.Any) -> str:
     """``2026-11-21T14:30:00Z`` of an aware datetime as botocore gives it; empty where there is none."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""

@@ -67,6 +67,12 @@ def test_tags_as_dict(tags: list[dict[str, str]] | None, expected: dict[str, str
     assert stack.tags_as_dict(tags) == expected
 
 
+def test_tags_as_list_are_what_tags_as_dict_reads() -> None:
+    tags = {"trainyard:stack": "dcgan", "Name": "dcgan"}
+    assert stack.tags_as_list(tags)[0] == {"Key": "trainyard:stack", "Value": "dcgan"}
+    assert stack.tags_as_dict(stack.tags_as_list(tags)) == tags
+
+
 @pytest.mark.parametrize(
     ("arn", "expected"),
     [
