@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system_settings import (
     Settings,
-    Step,
     settings_as_result,
     steps_of_settings,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import Step
 
 _SETTLED = ("available", "error")
 _LEAVING = ("deleting", "deleted")

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system import (
     FileSystem,
     MountTarget,
-    Step,
     creation_token,
     is_settled,
 )
@@ -29,6 +27,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._file_system_setting
     refuses_plain_text,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict, tags_as_list
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import Step, wait_until
 
 try:
     from botocore.exceptions import ClientError
@@ -38,10 +37,6 @@ except ImportError:
 Client = t.Any
 
 _POLL_SECONDS = 2.0
-
-
-class NotSettled(Exception):
-    """The file system did not reach its final state in the time given."""
 
 
 def read(client: Client, name: str, stack: str) -> FileSystem | None:
@@ -165,7 +160,9 @@ def take(client: Client, step: Step, want: FileSystem | None, have: FileSystem |
         client.tag_resource(ResourceId=have.id, Tags=[{"Key": step.subject, "Value": want.tags[step.subject]}])
     elif step.verb == "add_target" and want and have:
         # A zone takes one mount target: the one that gives way must be gone first.
-        wait_until(lambda: _none_is_leaving(client, have.id), deadline, "the mount targets not wanted are gone")
+        wait_until(
+            lambda: _none_is_leaving(client, have.id), deadline, "the mount targets not wanted are gone", _POLL_SECONDS
+        )
         client.create_mount_target(
             FileSystemId=have.id, SubnetId=step.subject, SecurityGroups=_groups_of(want, step.subject)
         )
@@ -179,7 +176,7 @@ def take(client: Client, step: Step, want: FileSystem | None, have: FileSystem |
     elif step.verb == "remove_access_point":
         client.delete_access_point(AccessPointId=step.subject)
     elif step.verb == "remove":
-        wait_until(lambda: _has_no_targets(client, step.subject), deadline, "its mount targets are gone")
+        wait_until(lambda: _has_no_targets(client, step.subject), deadline, "its mount targets are gone", _POLL_SECONDS)
         client.delete_file_system(FileSystemId=step.subject)
     elif want and have:
         _set(client, step.verb, want, have)
@@ -257,13 +254,5 @@ def settled(client: Client, name: str, stack: str, deadline: float, expected: bo
         latest[:] = [read(client, name, stack)]
         return is_settled(latest[0]) and not (expected and latest[0] is None)
 
-    wait_until(has_settled, deadline, "it and its mount targets are available or gone")
+    wait_until(has_settled, deadline, "it and its mount targets are available or gone", _POLL_SECONDS)
     return latest[0]
-
-
-def wait_until(condition: t.Callable[[], bool], deadline: float, what: str) -> None:
-    """Ask until ``condition`` holds. ``deadline`` is a time of the monotonic clock, in seconds."""
-    while not condition():
-        if time.monotonic() > deadline:
-            raise NotSettled(f"gave up waiting until {what}")
-        time.sleep(_POLL_SECONDS)

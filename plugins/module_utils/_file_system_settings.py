@@ -13,18 +13,11 @@ import json
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import Step
+
 # EFS takes no other number of days.
 DAYS = (1, 7, 14, 30, 60, 90, 180, 270, 365)
 POLICY_ID = "trainyard-tls-required"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change. ``subject`` is a subnet, a mount target, a tag key, ..., by verb; ``reason`` is for the user."""
-
-    verb: str
-    subject: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import Step
+
 SCRATCH, PERSISTENT = "SCRATCH_2", "PERSISTENT_2"
 THROUGHPUTS = (125, 250, 500, 1000)
 EVENTS = ("NEW", "CHANGED", "DELETED")
@@ -17,15 +19,6 @@ EVENTS = ("NEW", "CHANGED", "DELETED")
 _BROKEN = ("FAILED", "MISCONFIGURED", "MISCONFIGURED_UNAVAILABLE")
 _SETTLED = ("AVAILABLE", *_BROKEN)
 _S3_PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change. ``subject`` is a name, a size, a path, ..., by verb; ``reason`` is for the user."""
-
-    verb: str
-    subject: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._lustre import (
@@ -13,11 +12,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils._lustre import (
     THROUGHPUTS,
     Link,
     Lustre,
-    Step,
     creation_token,
     is_settled,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict, tags_as_list
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import Step, wait_until
 
 try:
     from botocore.exceptions import ClientError
@@ -29,10 +28,6 @@ Client = t.Any
 # FSx would take 2.10 for scratch file systems, which knows no links.
 LUSTRE_VERSION = "2.15"
 _POLL_SECONDS = 5.0
-
-
-class NotSettled(Exception):
-    """The file system did not reach its final state in the time given."""
 
 
 def read(client: Client, name: str, stack: str) -> Lustre | None:
@@ -174,7 +169,7 @@ def _remove(client: Client, file_system: str, deadline: float) -> None:
             raise
         return True
 
-    wait_until(is_taken, deadline, "its data repository task has ended")
+    wait_until(is_taken, deadline, "its data repository task has ended", _POLL_SECONDS)
 
 
 def _policies(link: Link) -> dict[str, t.Any]:
@@ -195,13 +190,5 @@ def settled(client: Client, name: str, stack: str, deadline: float, expected: bo
         latest[:] = [read(client, name, stack)]
         return is_settled(latest[0]) and not (expected and latest[0] is None)
 
-    wait_until(has_settled, deadline, "it and its links are available or gone")
+    wait_until(has_settled, deadline, "it and its links are available or gone", _POLL_SECONDS)
     return latest[0]
-
-
-def wait_until(condition: t.Callable[[], bool], deadline: float, what: str) -> None:
-    """Ask until ``condition`` holds. ``deadline`` is a time of the monotonic clock, in seconds."""
-    while not condition():
-        if time.monotonic() > deadline:
-            raise NotSettled(f"gave up waiting until {what}")
-        time.sleep(_POLL_SECONDS)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import Step
+
 # What AWS calls the states of an Instance Connect endpoint, by what they mean to us.
 COMING = ("create-in-progress", "update-in-progress")
 LEAVING = ("delete-in-progress",)
@@ -36,15 +38,6 @@ class Endpoint:
     id: str = ""
     state: str = "create-complete"
     vpc_id: str = ""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change. ``subject`` is an identifier or a tag key, by verb; ``reason`` is for the user."""
-
-    verb: str
-    subject: str
-    reason: str
 
 
 def tag_steps(want: t.Mapping[str, str], have: t.Mapping[str, str]) -> tuple[Step, ...]:

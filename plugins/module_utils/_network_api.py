@@ -10,14 +10,11 @@ import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._network import COMING, GONE, LEAVING, Endpoint, FlowLog
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, tags_as_dict, tags_as_list
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import NotSettled
 
 Client = t.Any
 
 _POLL_SECONDS = 2.0
-
-
-class NotSettled(Exception):
-    """It did not reach its final state in the time given."""
 
 
 class Refused(Exception):

@@ -229,6 +229,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._file_system import 
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system_settings import fault_in, settings_of
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import NotSettled, as_results
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -313,7 +314,7 @@ def converge(module: AnsibleAWSModule) -> dict:
     return {
         "changed": bool(steps),
         "file_system": as_result(after),
-        "steps": [{"verb": step.verb, "subject": step.subject, "reason": step.reason} for step in steps],
+        "steps": as_results(steps),
         "diff": {"before": as_result(before), "after": as_result(shown)},
     }
 
@@ -327,7 +328,7 @@ def main() -> None:
         )
     try:
         result = adopted(module) if module.params["file_system_id"] else converge(module)
-    except api.NotSettled as error:
+    except NotSettled as error:
         module.fail_json(msg=f'File system "{name}": {error}. Run again, it continues.')
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f'Cannot keep file system "{name}"')

@@ -119,11 +119,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils import _network_api 
 from ansible_collections.trainyard.aws.plugins.module_utils._network import (
     FAILED,
     Endpoint,
-    Step,
     endpoint_result,
     endpoint_steps,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import NotSettled, Step, as_results
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -179,7 +179,7 @@ def converge(module: AnsibleAWSModule) -> dict:
     return {
         "changed": bool(steps),
         "endpoint": endpoint_result(after),
-        "steps": [{"verb": step.verb, "subject": step.subject, "reason": step.reason} for step in steps],
+        "steps": as_results(steps),
         "diff": {
             "before": endpoint_result(before),
             "after": endpoint_result(want if module.check_mode and steps else after),
@@ -198,7 +198,7 @@ def main() -> None:
         module.fail_json(msg=f"The Instance Connect endpoint in {vpc} needs a subnet. Name subnet_id.")
     try:
         result = converge(module)
-    except (api.NotSettled, api.Refused) as error:
+    except (NotSettled, api.Refused) as error:
         module.fail_json(msg=f"Instance Connect endpoint in {vpc}: {error}. Run again, it continues.")
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Cannot keep the Instance Connect endpoint in {vpc}")

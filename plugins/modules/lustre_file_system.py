@@ -217,6 +217,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._lustre import (
     steps_to,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import NotSettled, as_results
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -285,7 +286,7 @@ def converge(module: AnsibleAWSModule, want: Lustre | None) -> dict:
     return {
         "changed": bool(steps),
         "file_system": as_result(have),
-        "steps": [{"verb": step.verb, "subject": step.subject, "reason": step.reason} for step in steps],
+        "steps": as_results(steps),
         "diff": {"before": as_result(before), "after": as_result(shown)},
     }
 
@@ -304,7 +305,7 @@ def main() -> None:
         result = converge(module, want)
     except ValueError as error:
         module.fail_json(msg=f'Cannot keep Lustre file system "{name}": {error}')
-    except api.NotSettled as error:
+    except NotSettled as error:
         module.fail_json(msg=f'Lustre file system "{name}": {error}. Run again, it continues.')
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f'Cannot keep Lustre file system "{name}"')

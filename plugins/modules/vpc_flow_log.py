@@ -109,6 +109,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.trainyard.aws.plugins.module_utils import _network_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils._network import FlowLog, flow_log_result, flow_log_steps
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import as_results
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -150,7 +151,7 @@ def converge(module: AnsibleAWSModule) -> dict:
     return {
         "changed": bool(steps),
         "flow_log": flow_log_result(after),
-        "steps": [{"verb": step.verb, "subject": step.subject, "reason": step.reason} for step in steps],
+        "steps": as_results(steps),
         "diff": {
             "before": flow_log_result(next(iter(before), None)),
             "after": flow_log_result(want if module.check_mode and steps else after),

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _file_system_api as api
-from ansible_collections.trainyard.aws.plugins.module_utils._file_system import FileSystem, MountTarget, Step
+from ansible_collections.trainyard.aws.plugins.module_utils._file_system import FileSystem, MountTarget
 from ansible_collections.trainyard.aws.plugins.module_utils._file_system_settings import (
     AccessPoint,
     Lifecycle,
     Settings,
     Throughput,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._steps import NotSettled, Step
 from botocore.exceptions import ClientError
 
 TAGS = {"Name": "checkpoints", "trainyard:stack": "dcgan"}
@@ -200,7 +201,7 @@ def test_a_mount_target_on_its_way_out_is_waited_for(verb: str, subject: str) ->
 
 def test_removal_gives_up_when_a_mount_target_does_not_go() -> None:
     efs = Efs("available", targets=("deleting",))
-    with pytest.raises(api.NotSettled, match="gave up waiting until its mount targets are gone"):
+    with pytest.raises(NotSettled, match="gave up waiting until its mount targets are gone"):
         api.take(efs, Step("remove", "fs-1", "because"), None, None, deadline=0)
     assert efs.calls == []
 
@@ -227,5 +228,5 @@ def test_what_was_just_made_is_looked_for_until_it_shows() -> None:
 
 
 def test_waiting_ends() -> None:
-    with pytest.raises(api.NotSettled, match="gave up waiting until it and its mount targets are available or gone"):
+    with pytest.raises(NotSettled, match="gave up waiting until it and its mount targets are available or gone"):
         api.settled(Efs("creating"), "checkpoints", "dcgan", deadline=0)
