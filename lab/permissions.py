@@ -80,7 +80,9 @@ class Permissions:
 def install() -> None:
     """moto evaluates nothing any more: it knows neither conditions nor the resources of most services."""
     settings.INITIAL_NO_AUTH_ACTION_COUNT = NEVER
+    # mypy wants the signature that moto's method has, whose arguments count for nothing here.
     IAMPolicyStatement.is_action_permitted = lambda *_, **__: PermissionResult.NEUTRAL  # type: ignore[method-assign]
+    # moto has no such method; it finds what answers a call by its name.
     IamResponse.simulate_principal_policy = simulate_principal_policy  # type: ignore[attr-defined]
 
 

@@ -263,7 +263,7 @@ def fill(
 
     try:
         return nodes.hunt(names, rounds, dear, nodes.Acts(ask, give_back, rest), keep)
-    except Exception:
+    except Exception:  # whatever it was, half a group is paid for and of no use; then it goes on its way
         if not keep:
             give_back(list(held.values()))
         raise

@@ -30,7 +30,7 @@ def hosts(*names: str) -> dict[str, dict[str, str]]:
 
 
 def ssh_config(directory: Path, door: str, *names: str) -> Path:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)  # noqa: S701
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)  # noqa: S701 - ssh_config, not HTML
     environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
     text = environment.from_string((ROLE / "templates" / "ssh_config.j2").read_text()).render(
         stack_name="dcgan",

@@ -42,8 +42,8 @@ def test_what_is_missing_is_named_once_and_in_order() -> None:
 
 def test_a_session_is_asked_about_by_its_role() -> None:
     iam = Iam()
-    api.missing_permissions(iam, "arn:aws:sts::123456789012:assumed-role/work/me", CHOSEN)
-    assert iam.sources == {"arn:aws:iam::123456789012:role/work"}
+    api.missing_permissions(iam, "arn:aws:sts::123456789012:assumed-role/deputy/session", CHOSEN)
+    assert iam.sources == {"arn:aws:iam::123456789012:role/deputy"}
 
 
 def test_the_root_of_an_account_lacks_nothing() -> None:
