@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import boto3
 import docker
@@ -65,9 +66,15 @@ class Lab:
         lines = (line.removeprefix("export ") for line in (state / "env").read_text().splitlines())
         return cls(dict(line.split("=", 1) for line in lines if "=" in line), state)
 
-    def calls(self, since: int = 0) -> list[dict]:
-        with urllib.request.urlopen(f"{self.environment['AWS_ENDPOINT_URL']}/_lab/calls?since={since}") as answer:
+    def page(self, name: str, method: str = "GET", value: object = None) -> Any:
+        """What one of the lab's own pages under /_lab/ answers; ``value`` is sent as JSON."""
+        body = None if value is None else json.dumps(value).encode()
+        address = f"{self.environment['AWS_ENDPOINT_URL']}/_lab/{name}"
+        with urllib.request.urlopen(urllib.request.Request(address, body, method=method), timeout=30) as answer:
             return json.load(answer)
+
+    def calls(self, since: int = 0) -> list[dict]:
+        return self.page(f"calls?since={since}")
 
     def client(self, service: str) -> object:
         return boto3.client(

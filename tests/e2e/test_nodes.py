@@ -8,7 +8,6 @@ The tests stand in the order of the group's life and build on each other.
 from __future__ import annotations
 
 import json
-import urllib.request
 from typing import Any
 
 import pytest
@@ -41,15 +40,9 @@ def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 @pytest.fixture(scope="module", autouse=True)
 def _scarce(lab: Lab) -> Any:
-    control(lab, "capacity", {"rules": [{"zone": "us-east-1b", "market": "spot"}]})
+    lab.page("capacity", "POST", {"rules": [{"zone": "us-east-1b", "market": "spot"}]})
     yield
-    control(lab, "capacity", {"rules": []})
-
-
-def control(lab: Lab, name: str, setting: dict[str, Any], method: str = "POST") -> None:
-    address = f"{lab.environment['AWS_ENDPOINT_URL']}/_lab/{name}"
-    with urllib.request.urlopen(urllib.request.Request(address, json.dumps(setting).encode(), method=method)):
-        pass
+    lab.page("capacity", "POST", {"rules": []})
 
 
 def provision(stack: Stack, *options: str, **changes: Any) -> Outcome:
@@ -127,11 +120,11 @@ def test_all_or_nothing_gives_back_what_it_got(stack: Stack) -> None:
         "times": None,
         "then": {"code": "InsufficientInstanceCapacity", "status": 500},
     }
-    control(stack.lab, "faults", rule)
+    stack.lab.page("faults", "POST", rule)
     try:
         outcome = provision(stack, count=3, all_or_nothing=True)
     finally:
-        control(stack.lab, "faults", {}, "DELETE")
+        stack.lab.page("faults", "DELETE")
     assert outcome.status != 0
     assert "g6.xlarge in us-east-1a (spot): AWS has no capacity there now." in outcome.text
     assert list(nodes(stack)) == ["many-train-0"]

@@ -8,7 +8,6 @@ The tests stand in the order of that life and build on each other.
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,9 +50,8 @@ class Operator:
 
     def asked(self) -> list[dict[str, Any]]:
         """Everything that IAM was asked about this user's calls so far."""
-        endpoint = self.stack.lab.environment["AWS_ENDPOINT_URL"]
-        with urllib.request.urlopen(f"{endpoint}/_lab/authorizations") as answer:
-            return [item for item in json.load(answer) if item["principal"].endswith(f":user/{USER}")]
+        asked = self.stack.lab.page("authorizations")
+        return [item for item in asked if item["principal"].endswith(f":user/{USER}")]
 
 
 @pytest.fixture(scope="module")

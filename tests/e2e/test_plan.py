@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -15,18 +14,12 @@ from tests.e2e.driver import Lab, Stack, writes
 G_ON_DEMAND = "L-DB2E81BA"
 
 
-def tell(lab: Lab, page: str, value: object, method: str = "POST") -> None:
-    endpoint = lab.environment["AWS_ENDPOINT_URL"]
-    request = urllib.request.Request(f"{endpoint}/_lab/{page}", json.dumps(value).encode(), method=method)
-    urllib.request.urlopen(request).close()
-
-
 @pytest.fixture
 def market(lab: Lab) -> Iterator[Lab]:
     """The lab's prices and quotas, as they were again afterwards."""
     yield lab
-    tell(lab, "quotas", {})
-    tell(lab, "faults", None, "DELETE")
+    lab.page("quotas", "POST", {})
+    lab.page("faults", "DELETE")
 
 
 def test_a_plan_bills_every_part_and_writes_nothing(stack: Stack) -> None:
@@ -67,7 +60,7 @@ def test_a_budget_stops_provision_before_anything_is_created(stack: Stack, varia
 
 
 def test_a_quota_that_is_too_small_stops_provision(stack: Stack, market: Lab) -> None:
-    tell(market, "quotas", {G_ON_DEMAND: 2})
+    market.page("quotas", "POST", {G_ON_DEMAND: 2})
     before = len(stack.lab.calls())
     outcome = stack.play("provision")
     assert outcome.status != 0
@@ -77,7 +70,7 @@ def test_a_quota_that_is_too_small_stops_provision(stack: Stack, market: Lab) ->
 
 
 def test_without_the_price_list_a_dated_table_is_used_and_named(stack: Stack, market: Lab) -> None:
-    tell(market, "faults", {"match": {"service": "pricing"}, "times": None, "then": {"drop": "before"}})
+    market.page("faults", "POST", {"match": {"service": "pricing"}, "times": None, "then": {"drop": "before"}})
     outcome = stack.play("plan")
     assert outcome.status == 0, outcome.text
     assert "Prices: table of us-east-1 at 2026-07-20." in outcome.text

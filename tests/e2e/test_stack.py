@@ -185,6 +185,12 @@ GOOD_RUN = (
 )
 
 
+# It stays at step 5 until it is told to go on, so that a slow machine finds it running too.
+LONG_RUN = (
+    "for i in $(seq 60); do echo step $i; sleep 0.5; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.2; done; done"
+)
+
+
 class TestTrain:
     def test_shows_the_log_and_collects_the_results(self, stack: Stack) -> None:
         variables = json.dumps({"training_run_hyperparameters": {"lr": 0.1}})
@@ -231,7 +237,7 @@ class TestTrain:
         assert json.loads(objects["runs/bad/run.json"])["exit_code"] == 3
 
     def test_an_interrupted_playbook_leaves_the_training_running(self, stack: Stack) -> None:
-        process = stack.start("train", *stack.train("long", "for i in $(seq 60); do echo step $i; sleep 0.5; done"))
+        process = stack.start("train", *stack.train("long", LONG_RUN))
         try:
             shown = ""
             deadline = time.monotonic() + 90
@@ -253,6 +259,7 @@ class TestTrain:
         assert state.strip() in ("running 0", "exited 0")
 
     def test_logs_follows_it_to_its_end(self, stack: Stack) -> None:
+        assert stack.ssh("sudo docker exec trainyard-run-long touch /tmp/go").status == 0
         outcome = stack.play("logs", "-e", "training_run_id=long")
         assert outcome.status == 0, outcome.text
         assert "step 60\n" in outcome.text

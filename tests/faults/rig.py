@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import urllib.request
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -83,21 +81,16 @@ class Faults:
     """The lab's faults on demand."""
 
     def __init__(self, lab: Lab) -> None:
-        self._url = f"{lab.environment['AWS_ENDPOINT_URL']}/_lab/faults"
-
-    def _ask(self, method: str, rules: object = None) -> list[dict]:
-        body = None if rules is None else json.dumps(rules).encode()
-        with urllib.request.urlopen(urllib.request.Request(self._url, body, method=method), timeout=30) as answer:
-            return json.load(answer)
+        self._lab = lab
 
     def add(self, action: str, then: dict, **more: object) -> None:
-        self._ask("POST", {"match": {"action": action}, "then": then, **more})
+        self._lab.page("faults", "POST", {"match": {"action": action}, "then": then, **more})
 
     def listed(self) -> list[dict]:
-        return self._ask("GET")
+        return self._lab.page("faults")
 
     def clear(self) -> None:
-        self._ask("DELETE")
+        self._lab.page("faults", "DELETE")
 
 
 def writes(calls: list[dict]) -> list[str]:
