@@ -19,6 +19,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import ClientError
 
+from tests.unit.plugins.signing import Key
+
 REGION = "us-east-1"
 RunModule = Callable[..., dict[str, Any]]
 
@@ -190,13 +192,30 @@ def run_module(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> RunModule:
     def run(module: ModuleType, /, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         settings = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_remote_tmp": str(tmp_path)}
         capsys.readouterr()
-        with patch_module_args({"region": REGION, **arguments, **settings}), pytest.raises(SystemExit) as ended:
+        region = {"region": REGION} if "amazon.aws.region" in module.DOCUMENTATION else {}
+        with patch_module_args({**region, **arguments, **settings}), pytest.raises(SystemExit) as ended:
             module.main()
         answer = json.loads(capsys.readouterr().out)
         assert bool(ended.value.code) == answer.get("failed", False)
         return answer
 
     return run
+
+
+@pytest.fixture(scope="session")
+def key() -> Iterator[Key]:
+    """The key of a vendor."""
+    made = Key.make("vendor@example.com")
+    yield made
+    made.forget()
+
+
+@pytest.fixture(scope="session")
+def other_key() -> Iterator[Key]:
+    """The key of somebody else."""
+    made = Key.make("somebody@example.com")
+    yield made
+    made.forget()
 
 
 @pytest.fixture
