@@ -33,6 +33,7 @@ from docker.models.containers import Container  # noqa: E402
 from lab.images import RUN_OPTIONS, BootSettings, build, build_box  # noqa: E402
 
 STATE = PROJECT / ".cache" / "molecule"
+STAND_INS = Path(__file__).parent / "stand_ins"
 REGION = "us-east-1"
 # Two checkouts may test side by side.
 STACK = f"molecule-{hashlib.sha256(str(PROJECT).encode()).hexdigest()[:6]}"
@@ -63,6 +64,7 @@ def up(client: docker.DockerClient, boxes: list[Box]) -> None:
     client.networks.create(STACK, labels=LABELS)
     for file_system in {file_system for box in boxes for file_system in box.file_systems}:
         _serve(client, file_system, images["services"])
+    _serve_stand_ins(client, images["debian-12"])
     public = key.with_suffix(".pub").read_text(encoding="utf-8")
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda box: _create(client, box, images[box.image], public), boxes))
@@ -114,6 +116,22 @@ def _serve(client: docker.DockerClient, file_system: str, image: str) -> None:
     client.networks.get("none").disconnect(server)
     client.networks.get(STACK).connect(server, aliases=[f"{file_system}.efs.{REGION}.amazonaws.com"])
     server.start()
+
+
+def _serve_stand_ins(client: docker.DockerClient, base: str) -> None:
+    """A web server that stands in for those of the vendors, as packages.test; see stand_ins/publish.py."""
+    tag = f"{STACK}-stand-ins"
+    try:
+        client.images.build(path=str(STAND_INS), tag=tag, buildargs={"BASE": base}, rm=True, forcerm=True)
+    except docker.errors.BuildError as error:
+        said = "".join(str(line.get("stream", "")) for line in error.build_log)
+        raise SystemExit(f"Cannot publish the stand-ins: {error.msg}\n{said[-4000:]}") from error
+    server = client.containers.create(tag, name=tag, labels=LABELS, network_mode="none")
+    client.networks.get("none").disconnect(server)
+    client.networks.get(STACK).connect(server, aliases=["packages.test"])
+    server.start()
+    for name, path in {"fingerprint": "/srv/fingerprint", "other_fingerprint": "/srv/other-key/fingerprint"}.items():
+        (STATE / f"stand_ins_{name}").write_text(_read(server, path), encoding="ascii")
 
 
 def _create(client: docker.DockerClient, box: Box, image: str, public_key: str) -> None:

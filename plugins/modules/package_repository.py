@@ -18,7 +18,7 @@ description:
     anything is written.
   - A repository that is there already with a pinned key is left alone, and the vendor is not asked.
 requirements:
-  - C(gpg) on the node (Debian's and Ubuntu's package gnupg; Amazon Linux has it)
+  - C(gpg) on the node (package gpg of Debian and Ubuntu; Amazon Linux has it)
 options:
   name:
     description: The repository's name, of which the names of its files are made.
