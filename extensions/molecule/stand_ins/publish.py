@@ -28,7 +28,7 @@ SUITE = re.compile(r"(?P<root>.*)/dists/(?P<suite>[^/]+)/(?P<component>[^/]+)")
 
 
 def gpg(who: str, *arguments: str | Path) -> bytes:
-    home = Path("/root/keys") / who
+    home = Path.home() / "keys" / who
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return subprocess.run(
         ["gpg", "--homedir", home, "--batch", "--yes", *arguments], check=True, capture_output=True
