@@ -68,7 +68,9 @@ def download(url: str, signature_url: str, key_url: str, wanted: t.Sequence[str]
     stream(url, file)
     home = ["--homedir", tools.directory, "--no-default-keyring", "--keyring", keyring, "--trust-model", "always"]
     # Exit status and text are gpg's opinion in its user's language; the status lines are made for programs.
-    dummy, status, dummy = tools.run(["gpg", *home, "--batch", "--status-fd", "1", "--verify", signature, file])
+    dummy, status, dummy = tools.run(
+        ["gpg", *home, "--batch", "--no-autostart", "--status-fd", "1", "--verify", signature, file]
+    )
     return signer_of(status, url, wanted)
 
 

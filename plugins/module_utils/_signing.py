@@ -84,9 +84,9 @@ def pinned_keys(run: Run, keys: bytes, pinned: Sequence[str], source: str, armor
 
 
 def _gpg(run: Run, home: str, *arguments: str) -> str:
-    # No agent and no trust database: a list of keys is read, nothing is judged.
+    # No agent, which the package gpg does not bring, and no trust database: a list of keys is read, nothing is judged.
     status, said, complaint = run(
-        ["gpg", "--homedir", home, "--batch", "--quiet", "--trust-model", "always", *arguments]
+        ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart", "--trust-model", "always", *arguments]
     )
     if status != 0:
         raise SigningError(f"gpg {' '.join(arguments)} failed: {(complaint or said).strip()}")
