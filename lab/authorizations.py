@@ -110,7 +110,7 @@ S3_ACTIONS = {
 
 def questions(call: Call) -> list[Question]:
     """Everything that must be allowed for the call to go through."""
-    ask = {"ec2": _ec2, "s3": _s3, "iam": _iam, "efs": _efs, "ssm": _ssm}.get(call.service, _other)
+    ask = {"ec2": _ec2, "s3": _s3, "iam": _iam, "efs": _efs, "fsx": _fsx, "ssm": _ssm}.get(call.service, _other)
     return [with_common_keys(one, call.region) for one in ask(call)]
 
 
@@ -408,11 +408,35 @@ def _ssm(call: Call) -> Iterator[Question]:
         yield from _other(call)
 
 
+def _fsx(call: Call) -> Iterator[Question]:
+    if call.action.startswith(READS):
+        yield Question(f"fsx:{call.action}")
+        return
+    fsx = get_backend("fsx")[ACCOUNT][call.region]
+    born = request_tags(call.parameters.get("Tags"))
+    identity = call.parameters.get("AssociationId") or call.parameters.get("FileSystemId") or "*"
+    resource = arn(
+        "fsx", call.region, f"{'association' if 'AssociationId' in call.parameters else 'file-system'}/{identity}"
+    )
+    for known in fsx.tagger.tags:  # an association's name goes on with that of its file system
+        resource = known if known.endswith(f"/{identity}") else resource
+    if call.action == "TagResource":
+        resource = str(call.parameters["ResourceARN"])
+    yield Question(
+        f"fsx:{call.action}", resource, {**resource_tags(fsx.tagger.get_tag_dict_for_resource(resource)), **born}
+    )
+    if call.action.startswith("Create") and born:
+        yield Question("fsx:TagResource", arn("fsx", call.region, "*"), born)
+    if call.action == "CreateFileSystem":
+        yield _service_role("fsx.amazonaws.com")
+    if call.action == "CreateDataRepositoryAssociation":
+        role = arn("iam", "", "role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/*")
+        for action in ("CreateServiceLinkedRole", "AttachRolePolicy", "PutRolePolicy"):
+            yield Question(f"iam:{action}", role, {"iam:AWSServiceName": "s3.data-source.lustre.fsx.amazonaws.com"})
+
+
 def _other(call: Call) -> Iterator[Question]:
     """Services that the lab knows less of: any resource, and the tags that the call brings along."""
     prefix = PREFIX.get(call.service, call.service)
-    resource = "*"
-    if call.service == "fsx":
-        resource = arn("fsx", call.region, f"file-system/{call.parameters.get('FileSystemId', '*')}")
     tags = call.parameters.get("Tags")
-    yield Question(f"{prefix}:{call.action}", resource, request_tags(tags) if isinstance(tags, list) else {})
+    yield Question(f"{prefix}:{call.action}", "*", request_tags(tags) if isinstance(tags, list) else {})

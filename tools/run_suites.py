@@ -43,7 +43,10 @@ ROWS = (
     (Suite("faults", (*PYTEST, *WORKERS, "tests/faults"), minutes=40),),
 )
 # Suites that take too long for every day: only when named.
-OPTIONAL = ((Suite("faults-full", (*PYTEST, "tests/faults/every_step.py"), minutes=120),),)
+OPTIONAL = (
+    (Suite("faults-full", (*PYTEST, "tests/faults/every_step.py"), minutes=120),),
+    (Suite("permissions-full", (*PYTEST, "tests/e2e/every_permission.py"), minutes=60),),
+)
 FAST = ((UNIT, Suite("lint-changed", ("tools/lint", "--changed"), minutes=2)),)
 
 

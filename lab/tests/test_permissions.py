@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from lab.authorizations import questions
 from lab.calls import Call
-from lab.tests.running_lab import RunningLab, error_of, new_vpc
+from lab.tests.running_lab import RunningLab, Stack, error_of, eventually, new_vpc
 
 STACK = "trainyard:stack"
 OURS: dict[str, Any] = {"StringEquals": {f"aws:ResourceTag/{STACK}": "demo"}}
@@ -182,6 +182,31 @@ def test_a_file_system_is_ours_or_not_touched(user: User, lab: RunningLab) -> No
     assert error_of(efs.delete_file_system, FileSystemId=foreign) == "AccessDeniedException"
     efs.delete_file_system(FileSystemId=ours)
     lab.efs.delete_file_system(FileSystemId=foreign)
+
+
+def test_a_lustre_file_system_is_ours_or_not_touched(user: User, lab: RunningLab, stack: Stack) -> None:
+    user.may(
+        allow("fsx:CreateFileSystem", "fsx:TagResource", **AT_BIRTH),
+        allow("iam:CreateServiceLinkedRole", StringEquals={"iam:AWSServiceName": "fsx.amazonaws.com"}),
+        allow("fsx:DeleteFileSystem", **OURS),
+    )
+    group = stack.group("lustre-rights")
+    itself = {"IpProtocol": "tcp", "FromPort": 988, "ToPort": 988, "UserIdGroupPairs": [{"GroupId": group}]}
+    lab.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[itself])
+    wanted = {
+        "FileSystemType": "LUSTRE",
+        "StorageCapacity": 1200,
+        "SubnetIds": [stack.private],
+        "SecurityGroupIds": [group],
+    }
+    fsx = user.client("fsx")
+    assert error_of(fsx.create_file_system, **wanted) == "AccessDeniedException"
+    ours = fsx.create_file_system(**wanted, Tags=[{"Key": STACK, "Value": "demo"}])["FileSystem"]["FileSystemId"]
+    foreign = lab.client("fsx").create_file_system(**wanted)["FileSystem"]["FileSystemId"]
+    assert error_of(fsx.delete_file_system, FileSystemId=foreign) == "AccessDeniedException"
+    fsx.delete_file_system(FileSystemId=ours)
+    lab.client("fsx").delete_file_system(FileSystemId=foreign)
+    assert eventually(lambda: lab.client("fsx").describe_file_systems()["FileSystems"] == [])
 
 
 def test_the_simulator_answers_as_the_calls_do(user: User, lab: RunningLab) -> None:
