@@ -48,6 +48,7 @@ class Box:
     file_systems: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
+    device_rules: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, name: str, values: dict[str, Any]) -> Box:
@@ -140,6 +141,7 @@ def _create(client: docker.DockerClient, box: Box, image: str, public_key: str) 
     options["cap_add"] = [*RUN_OPTIONS["cap_add"], *box.capabilities]
     options["tmpfs"] = {**RUN_OPTIONS["tmpfs"], **dict.fromkeys(box.tmpfs, "")}
     options["volumes"] = [*RUN_OPTIONS["volumes"], f"{STATE / 'efs'}:/srv/lab-efs"]
+    options["device_cgroup_rules"] = list(box.device_rules)
     labels = {**LABELS, "trainyard.box": box.name}
     container = client.containers.create(
         image, name=f"{STACK}-{box.name}", hostname=box.name, labels=labels, network=STACK, **options
