@@ -30,6 +30,7 @@ sys.path.insert(0, str(PROJECT))
 import docker  # noqa: E402
 from docker.models.containers import Container  # noqa: E402
 
+from extensions.molecule.systems import other_images  # noqa: E402
 from lab.images import RUN_OPTIONS, BootSettings, build, build_box  # noqa: E402
 
 STATE = PROJECT / ".cache" / "molecule"
@@ -61,7 +62,7 @@ def up(client: docker.DockerClient, boxes: list[Box]) -> None:
     STATE.mkdir(parents=True)
     key = STATE / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    images = _images(client)
+    images = {**_images(client), **other_images()}
     client.networks.create(STACK, labels=LABELS)
     for file_system in {file_system for box in boxes for file_system in box.file_systems}:
         _serve(client, file_system, images["services"])

@@ -54,21 +54,23 @@ def build(client: docker.DockerClient, say: Say) -> Images:
 
 
 def build_box(client: docker.DockerClient, say: Say, release: str = RELEASE) -> str:
-    """The bare machine image of one Debian release, by its code name."""
+    """The bare machine image of one release: a code name of Debian or Ubuntu, or 2023 for Amazon Linux."""
     base = _base(release)
-    box = _box(base)
+    box = _box(base, "box-amazon-linux" if release == root_filesystem.AMAZON_LINUX else "box")
     _make_base(client, base, release, say)
     _make(client, box, say)
     return box.tag
 
 
 def _base(release: str) -> Definition:
-    return Definition("trainyard-lab/base", parent="", files={}, requirements=root_filesystem.sources(release))
+    return Definition(
+        "trainyard-lab/base", parent="", files={}, requirements=root_filesystem.sources(release) or (release,)
+    )
 
 
-def _box(base: Definition) -> Definition:
+def _box(base: Definition, name: str = "box") -> Definition:
     trusted = {f"certificates/{name}": File(content) for name, content in certificates.of_this_machine().items()}
-    return _derived("box", base.tag, trusted)
+    return _derived(name, base.tag, trusted)
 
 
 def _derived(
