@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import ipaddress
 import json
 import shutil
 import socket
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,18 +65,23 @@ def up(client: docker.DockerClient, boxes: list[Box]) -> None:
     key = STATE / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     images = {**_images(client), **other_images()}
-    client.networks.create(STACK, labels=LABELS)
+    addresses = _make_network(client)
     for file_system in {file_system for box in boxes for file_system in box.file_systems}:
         _serve(client, file_system, images["services"])
     _serve_stand_ins(client, images["debian-12"])
     public = key.with_suffix(".pub").read_text(encoding="utf-8")
     with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda box: _create(client, box, images[box.image], public), boxes))
+        creations = [
+            pool.submit(_create, client, box, images[box.image], public, address)
+            for box, address in zip(boxes, addresses, strict=False)
+        ]
+    for creation in creations:
+        creation.result()
     _write_ssh_files(client)
 
 
 def restart(client: docker.DockerClient, name: str) -> None:
-    """Like a reboot, but the box may get another address."""
+    """Like a reboot from outside."""
     container = client.containers.get(f"{STACK}-{name}")
     container.restart()
     _wait_for_ssh(container)
@@ -88,6 +95,21 @@ def down(client: docker.DockerClient) -> None:
     for network in client.networks.list(filters=chosen):
         network.remove()
     shutil.rmtree(STATE, ignore_errors=True)
+
+
+def _make_network(client: docker.DockerClient) -> Iterator[str]:
+    """Make the boxes' network, and list addresses in it, the last first: Docker itself gives away the first.
+
+    A box that reboots keeps its address, which Docker allows only in a subnet that it has not chosen itself.
+    """
+    chosen = client.networks.create(STACK, labels=LABELS)
+    chosen.reload()
+    subnet = chosen.attrs["IPAM"]["Config"][0]["Subnet"]
+    chosen.remove()
+    pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
+    client.networks.create(STACK, labels=LABELS, ipam=pool)
+    network = ipaddress.ip_network(subnet)
+    return (str(network[-2 - number]) for number in range(network.num_addresses // 2))
 
 
 def _images(client: docker.DockerClient) -> dict[str, str]:
@@ -136,7 +158,7 @@ def _serve_stand_ins(client: docker.DockerClient, base: str) -> None:
         (STATE / f"stand_ins_{name}").write_text(_read(server, path), encoding="ascii")
 
 
-def _create(client: docker.DockerClient, box: Box, image: str, public_key: str) -> None:
+def _create(client: docker.DockerClient, box: Box, image: str, public_key: str, address: str) -> None:
     """Create a box, start it, and wait until SSH answers."""
     options = dict(RUN_OPTIONS)
     options["cap_add"] = [*RUN_OPTIONS["cap_add"], *box.capabilities]
@@ -145,7 +167,14 @@ def _create(client: docker.DockerClient, box: Box, image: str, public_key: str) 
     options["device_cgroup_rules"] = list(box.device_rules)
     labels = {**LABELS, "trainyard.box": box.name}
     container = client.containers.create(
-        image, name=f"{STACK}-{box.name}", hostname=box.name, labels=labels, network=STACK, **options
+        image,
+        name=f"{STACK}-{box.name}",
+        hostname=box.name,
+        labels=labels,
+        network=STACK,
+        networking_config={STACK: client.api.create_endpoint_config(ipv4_address=address)},
+        restart_policy={"Name": "always"},  # a reboot ends the container
+        **options,
     )
     container.put_archive("/", BootSettings(authorized_keys=(public_key,)).archive())
     container.start()
