@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, BuildError
 from docker.models.images import Image
 
 from lab.images.errors import ImageError
@@ -77,7 +77,10 @@ def _image(release: str) -> str:
 def _without_its_user(client: docker.DockerClient, image: str) -> Image:
     """Ubuntu's container images have a user whose number a box gives to its own."""
     recipe = f"FROM {image}\nRUN userdel --remove ubuntu || true\n"
-    built, _ = client.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True, forcerm=True)
+    try:
+        built, _ = client.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True, forcerm=True)
+    except (APIError, BuildError) as error:
+        raise ImageError(f"Cannot take the user out of {image}: {error}") from error
     return built
 
 
@@ -102,7 +105,7 @@ def _ubuntu_keyring(scratch: Path) -> Path:
         raise ImageError(f"Ubuntu's archive does not answer: {error}.") from error
     run(["dpkg-deb", "--extract", str(package), str(scratch / "files")], doing="unpack Ubuntu's keys")
     published = scratch / "files/usr/share/keyrings/ubuntu-archive-keyring.gpg"
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--no-autostart"]
     run([*gpg, "--import", str(published)], doing="read Ubuntu's keys")
     run([*gpg, "--output", str(keyring), "--export", _UBUNTU_KEY], doing="take Ubuntu's key")
     if not keyring.exists():
