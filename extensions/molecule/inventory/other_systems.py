@@ -12,28 +12,24 @@ from pathlib import Path
 from typing import Any
 
 DECISION = Path(__file__).resolve().parents[3] / ".cache" / "molecule-systems.json"
-UBUNTU = ("ubuntu-22.04", "ubuntu-24.04")
-SCENARIOS = {
-    "cloudwatch_agent": UBUNTU[:1],
-    "s5cmd": (*UBUNTU, "amazon-linux-2023"),
+# For each scenario its systems, and the variables of the box there beyond its image, as in hosts.yml.
+SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
+    "cloudwatch_agent": {"ubuntu-22.04": {}},
+    "s5cmd": {"ubuntu-22.04": {}, "ubuntu-24.04": {}, "amazon-linux-2023": {}},
 }
 
 
 def hosts(decision: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """As Ansible wants it: a box for each scenario and each system that there is."""
-    groups = {
-        scenario: {
-            f"{scenario.replace('_', '-')}-{system}": system
-            for system in systems
-            if "image" in decision.get(system, {})
-        }
-        for scenario, systems in SCENARIOS.items()
-    }
-    variables = {host: {"box": {"image": system}} for boxes in groups.values() for host, system in boxes.items()}
-    return {
-        "_meta": {"hostvars": variables},
-        **{scenario: {"hosts": list(boxes)} for scenario, boxes in groups.items()},
-    }
+    groups: dict[str, Any] = {scenario: {"hosts": []} for scenario in SCENARIOS}
+    variables = {}
+    for scenario, systems in SCENARIOS.items():
+        for system, more in systems.items():
+            if "image" in decision.get(system, {}):
+                name = f"{scenario.replace('_', '-')}-{system}"
+                groups[scenario]["hosts"].append(name)
+                variables[name] = {**more, "box": {"image": system, **more.get("box", {})}}
+    return {"_meta": {"hostvars": variables}, **groups}
 
 
 def main() -> None:
