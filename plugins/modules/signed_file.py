@@ -13,7 +13,7 @@ description:
   - What was verified is written to C(<dest>.verified), with address, SHA-256 and fingerprint. As long as that is true of the file, nothing is
     downloaded again. So a file at an address whose content changes, such as V(latest), stays as it is until it is removed.
 requirements:
-  - gpg (Debian's gnupg, Amazon Linux' gnupg2-minimal)
+  - gpg (package gpg of Debian and Ubuntu, gnupg2-minimal of Amazon Linux)
 options:
   url:
     description: Where the file is.
