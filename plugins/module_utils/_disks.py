@@ -61,8 +61,10 @@ def disk_of(disks: t.Sequence[Disk], path: str, identifier: str = "", size_gib: 
         fitting = [disk for disk in disks if identifier in {disk.volume_id, disk.serial, *disk.aliases} - {""}]
         wanted = f"the id {identifier}"
     else:
-        fitting = mounted or [disk for disk in disks if disk.model == EBS and not disk.is_used]
-        wanted = "no other use, among the EBS volumes"
+        # Where disks say nothing of themselves, as on types without Nitro, a size that was asked for has to do.
+        may = [disk for disk in disks if disk.model == EBS or (size_gib and disk.model != INSTANCE_STORE)]
+        fitting = mounted or [disk for disk in may if not disk.is_used]
+        wanted = "no other use" if size_gib else "no other use, among the EBS volumes"
     if size_gib:
         fitting = [disk for disk in fitting if disk.size_bytes == size_gib * GIB]
         wanted += f" and a size of {size_gib} GiB"

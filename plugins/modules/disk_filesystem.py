@@ -30,7 +30,9 @@ options:
     type: str
     default: ""
   size_gib:
-    description: The disk has exactly this size, in GiB. It tells one of several from the others where ids are not known.
+    description:
+      - The disk has exactly this size, in GiB. It tells one of several from the others where ids are not known.
+      - By it disks may be meant that are no EBS volumes or do not say so, but never the instance store.
     type: int
     default: 0
   filesystem:

@@ -39,6 +39,7 @@ ALL = (ROOT, DATA, LARGE, FAST, FAST_TOO, SATA)
         pytest.param(ALL, {"identifier": "S5Y1"}, SATA, id="serial number of a disk outside AWS"),
         pytest.param(ALL, {"identifier": "ata-Samsung_SSD_870_S5Y1"}, SATA, id="name in /dev/disk/by-id"),
         pytest.param(ALL, {"size_gib": 500}, LARGE, id="size"),
+        pytest.param(ALL, {"size_gib": 1000}, SATA, id="size of a disk that is no EBS volume"),
         pytest.param(ALL, {"identifier": "vol-0ccc", "size_gib": 500}, LARGE, id="id and size"),
         pytest.param((ROOT, DATA, FAST, SATA), {}, DATA, id="the only further volume"),
         pytest.param(
@@ -64,6 +65,7 @@ def test_the_disk_is_found(disks: tuple[Disk, ...], asked: dict[str, object], fo
         pytest.param((), {}, "Seen: none at all", id="no disk"),
         pytest.param(ALL, {"identifier": "nvme1n1"}, "none of .* has the id nvme1n1", id="a device name is no id"),
         pytest.param((replace(SATA, serial=""),), {"identifier": ""}, "none", id="an empty id fits nothing"),
+        pytest.param((FAST,), {"size_gib": 100}, "none of .* a size of 100 GiB", id="never the instance store by size"),
         pytest.param(ALL, {"identifier": "vol-0bbb", "size_gib": 51}, "a size of 51 GiB", id="another size"),
         pytest.param(
             (replace(LARGE, mounts=("/data",)), DATA),
