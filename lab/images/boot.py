@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # systemd needs the cgroups and its own /run; the engine inside needs the capabilities, and a disk that is no overlay.
+# The PCI devices of the machine below are hidden: its GPU would have a driver installed here.
 RUN_OPTIONS: Mapping[str, Any] = {
     "cap_add": ["SYS_ADMIN", "NET_ADMIN"],
     "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
     "cgroupns": "host",
     "volumes": ["/sys/fs/cgroup:/sys/fs/cgroup:rw", "/var/lib/docker"],
-    "tmpfs": {"/run": "", "/run/lock": ""},
+    "tmpfs": {"/run": "", "/run/lock": "", "/sys/bus/pci/devices": ""},
     "stop_signal": "SIGRTMIN+3",
 }
 ADMIN_ID = 1000

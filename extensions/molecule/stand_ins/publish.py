@@ -84,7 +84,7 @@ def publish_packages(who: str, target: Path) -> None:
 def make_packages(packages: list[Path], folder: Path) -> None:
     folder.mkdir(parents=True)
     for package in packages:
-        run("dpkg-deb", "--root-owner-group", "-Znone", "--build", package, folder / f"{package.name}.deb")
+        run("dpkg-deb", "--root-owner-group", "-Znone", "--build", package.resolve(), folder / f"{package.name}.deb")
 
 
 def release(who: str, folder: Path, **fields: str) -> None:
