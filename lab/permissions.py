@@ -53,24 +53,26 @@ class Permissions:
         if principal is OWNER and call.service != "s3":
             return None
         for question in questions(call):
-            decision = decide_for(principal, question)
-            if principal is not OWNER:
-                self._remember(principal, call, question, decision)
+            decision = self.decided(principal, f"{call.service}:{call.action}", question)
             if decision is not Decision.ALLOWED:
                 return refused(call, principal, question, decision)
         return None
 
-    def _remember(self, principal: Principal, call: Call, question: Question, decision: Decision) -> None:
-        self._record.append(
-            {
-                "principal": principal.arn,
-                "call": f"{call.service}:{call.action}",
-                "action": question.action,
-                "resource": question.resource,
-                "context": dict(question.context),
-                "decision": decision.value,
-            }
-        )
+    def decided(self, principal: Principal, call: str, question: Question) -> Decision:
+        """Whether the principal may, remembered unless it may do everything. ``call`` is what asks, as SERVICE:ACTION."""
+        decision = decide_for(principal, question)
+        if principal is not OWNER:
+            self._record.append(
+                {
+                    "principal": principal.arn,
+                    "call": call,
+                    "action": question.action,
+                    "resource": question.resource,
+                    "context": dict(question.context),
+                    "decision": decision.value,
+                }
+            )
+        return decision
 
     def record(self) -> list[dict[str, Any]]:
         """Every question so far about callers that are held to policies."""

@@ -225,7 +225,7 @@ class Lab:
         try:
             with self._account.lock:
                 transitions.settle()
-                instance, port = tunnels.destination(given)
+                instance, port = tunnels.destination(given, self._account.permissions)
         except (tunnels.Refused, ValueError) as error:
             return Answer(403, "text/plain", str(error).encode())
         connection = environ["werkzeug.socket"]

@@ -21,7 +21,7 @@ from lab.authorizations import tunnel
 from lab.endpoints import doors
 from lab.metadata import role_of
 from lab.patching import regional_backends
-from lab.permissions import decide_for, policies_of_role, principal_of
+from lab.permissions import OWNER, Permissions, policies_of_role, principal_of
 from lab.policies import Decision, Question, decide
 from lab.reach import admits, reaches_service
 
@@ -119,24 +119,24 @@ def describe_instance_information(response: Any) -> ActionResult:
     return ActionResult({"InstanceInformationList": online})
 
 
-def destination(given: Mapping[str, Any]) -> tuple[str, int]:
+def destination(given: Mapping[str, Any], permissions: Permissions) -> tuple[str, int]:
     """Instance and port that a tunnel leads to. The caller holds the account's lock; Refused says why there is none."""
     if "session" in given:
         session = SESSIONS.pop(str(given["session"]), None)
         if session is None or session.token != given.get("token"):
             raise Refused("The session does not exist, or was used.")
         return session.instance, session.port
-    return through_a_door(given)
+    return through_a_door(given, permissions)
 
 
-def through_a_door(given: Mapping[str, Any]) -> tuple[str, int]:
+def through_a_door(given: Mapping[str, Any], permissions: Permissions) -> tuple[str, int]:
     identity, port = str(given.get("endpoint")), int(given.get("port", 22))
     door = next((found for ec2 in regional_backends("ec2") if (found := doors(ec2).get(identity))), None)
     if door is None or door.state != "create-complete":
         raise Refused(f"The Instance Connect Endpoint {identity} does not exist or is not ready.")
-    principal = principal_of(str(given.get("access_key")))
+    principal = principal_of(str(given.get("access_key"))) or OWNER
     question = tunnel(door.ec2_backend.region_name, door.id, port)
-    if principal is not None and decide_for(principal, question) is not Decision.ALLOWED:
+    if permissions.decided(principal, question.action, question) is not Decision.ALLOWED:
         raise Refused(f"{principal.arn} is not authorized to perform: {question.action} on {question.resource}")
     ec2, found = door.ec2_backend, door.ec2_backend.get_instance_by_id(given.get("instance"))
     if found is None or found.state != "running" or found.vpc_id != door.vpc_id:

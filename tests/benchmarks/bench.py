@@ -5,6 +5,7 @@
 
 Prints figures and asserts nothing. Each row is the minimum, median and maximum of whole-process seconds over some rounds
 of the same life: provision an empty account, provision again, configure, configure again, follow a log, destroy.
+Then configure alone, for one node and for many.
 Where terraform and its provider are found, the same topology follows by our playbooks and by Terraform, as ratios.
 """
 
@@ -34,17 +35,21 @@ from tests.e2e.driver import Lab, Stack, copy_inventory, lab_command, push_shell
 
 STAMPED = re.compile(r"^stamp (\d+\.\d+)$")
 LINES = 40
+NODES = (1, 8, 24)
 SCRIPT = f"for i in $(seq {LINES}); do echo stamp $(date +%s.%N); sleep 0.25; done"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--only-terraform", action="store_true", help="only the ratios beside Terraform")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--only-terraform", action="store_true", help="only the ratios beside Terraform")
+    only.add_argument("--only-growth", action="store_true", help="only configure, for one node and for many")
     arguments = parser.parse_args()
     rounds = arguments.rounds
     plugins = plugin_directory()
     figures: dict[str, list[float]] = {}
+    growth: dict[str, list[float]] = {}
     lines = ["beside Terraform: not measured, terraform or its AWS provider is not on this machine"]
     state = ROOT / "build" / "bench" / "lab"
     state.mkdir(parents=True, exist_ok=True)
@@ -53,14 +58,16 @@ def main() -> int:
         lab = Lab.of(state)
         with tempfile.TemporaryDirectory() as home:
             if not arguments.only_terraform:
-                figures = measure(lab, Path(home), rounds)
-            if plugins:
+                figures = {} if arguments.only_growth else measure(lab, Path(home), rounds)
+                growth = measure_growth(lab, Path(home))
+            if plugins and not arguments.only_growth:
                 inventory = copy_inventory("beside", Path(home) / "beside", "10.84")
                 stack = Stack("beside", lab, Path(home), inventory, "", stack_environment(lab, Path(home)))
                 lines = table(*measure_both(stack, lab, plugins, rounds))
     finally:
         lab_command(state, "down")
     print_table(figures, rounds)
+    print_growth(growth)
     print("\n".join(lines))
     return 0
 
@@ -79,6 +86,29 @@ def measure(lab: Lab, home: Path, rounds: int) -> dict[str, list[float]]:
         figures["a log line is late by"] += delays(stack, f"delay-{number}")
         timed(figures, "destroy with proof", stack, "destroy", "-e", f"stack_purge={stack.name}")
     return figures
+
+
+def measure_growth(lab: Lab, home: Path) -> dict[str, list[float]]:
+    """Seconds by name, one for each number of nodes."""
+    inventory = copy_inventory("growth", home / "growth", "10.85")
+    stack = Stack("growth", lab, home, inventory, "", stack_environment(lab, home))
+    figures: dict[str, list[float]] = defaultdict(list)
+    for count in NODES:
+        group = {"name": "train", "count": count, "instance_types": ["g6.xlarge"]}
+        nodes = ("-e", json.dumps({"aws_nodes_groups": [group]}))
+        timed({"provision": []}, "provision", stack, "provision", *nodes)
+        timed(figures, "configure, new nodes", stack, "configure", *nodes)
+        timed(figures, "configure, no change", stack, "configure", *nodes)
+        timed({"destroy": []}, "destroy", stack, "destroy", *nodes, "-e", f"stack_purge={stack.name}")
+    return figures
+
+
+def print_growth(growth: dict[str, list[float]]) -> None:
+    """Seconds for each number of nodes, and how much longer the most take than the fewest."""
+    if growth:
+        print(f"\n{'nodes':<28}{''.join(f'{count:>9}' for count in NODES)}{f'{NODES[-1]} / {NODES[0]}':>9}")
+    for name, values in growth.items():
+        print(f"{name:<28}{''.join(f'{value:>9.1f}' for value in values)}{values[-1] / values[0]:>9.2f}")
 
 
 def timed(figures: dict[str, list[float]], name: str, stack: Stack, playbook: str, *options: str) -> None:
