@@ -15,6 +15,9 @@ DECISION = Path(__file__).resolve().parents[3] / ".cache" / "molecule-systems.js
 # For each scenario its systems, and the variables of the box there beyond its image, as in hosts.yml.
 SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
     "cloudwatch_agent": {"ubuntu-22.04": {}},
+    "efa": {"ubuntu-22.04": {}},
+    "habana_driver": {"ubuntu-22.04": {"devices_id": "0x1060"}},
+    "node_baseline": {"ubuntu-22.04": {}},
     "nvidia_driver": {"ubuntu-22.04": {"machine_devices": ["0x10de 0x27b8 0x030200"], "machine_gpus": ["NVIDIA L4"]}},
     "s5cmd": {"ubuntu-22.04": {}, "ubuntu-24.04": {}, "amazon-linux-2023": {}},
 }
