@@ -69,7 +69,7 @@ def nvidia_driver(
     number = str(facts["distribution_version"])
     system = System(
         distribution=str(facts["distribution"]),
-        version=number.split(".")[0] if facts["distribution"] == "Debian" else number,
+        version=number.split(".", maxsplit=1)[0] if facts["distribution"] == "Debian" else number,
         architecture=str(facts["architecture"]),
         kernel=str(facts["kernel"]),
     )
