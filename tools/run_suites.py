@@ -38,7 +38,7 @@ UNIT = Suite("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/contracts"), minu
 ROWS = (
     (Suite("lint", ("tools/lint",), minutes=10), UNIT, Suite("sanity", ("tools/sanity",), minutes=15)),
     (Suite("lab", (*PYTEST, "lab/tests"), minutes=20),),
-    (Suite("molecule", ("molecule", "test", "--all"), minutes=30),),
+    (Suite("molecule", ("molecule", "test", "--all"), minutes=60),),
     (Suite("e2e", (*PYTEST, "tests/e2e"), minutes=60),),
     (Suite("faults", (*PYTEST, *WORKERS, "tests/faults"), minutes=40),),
 )
