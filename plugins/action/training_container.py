@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import shlex
+import signal
 import sys
 import time
 import typing as t
@@ -163,10 +164,23 @@ class Following:
     def _show(self, lines: list[str]) -> None:
         if lines and not self._action._task.no_log:
             # One message for all of them: whole lines of several nodes interleave, and a burst does not fill the queue.
-            display.display("\n".join(self._prefix + sanitise(line) for line in lines))
+            _display("\n".join(self._prefix + sanitise(line) for line in lines))
 
     def _say(self, text: str) -> None:
-        display.display(self._prefix + text)
+        _display(self._prefix + text)
+
+
+def _display(text: str) -> None:
+    """Show it, and only then be interrupted.
+
+    Ctrl-C ends a worker wherever it is. One that ended inside the queue to the screen would keep the queue's lock for ever, and
+    ansible-playbook, which sends its own last word through that queue, would hang.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        display.display(text)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _without_secrets(result: dict[str, t.Any]) -> dict[str, t.Any]:

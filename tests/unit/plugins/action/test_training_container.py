@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import signal
 import typing as t
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -92,6 +93,19 @@ def test_a_run_is_followed_to_its_end(screen: list[str], tmp_path: Path) -> None
     assert [args.get("cursor") for _, args in task.asked] == [None, "", "c", None]
     assert (result["exit_code"], result["changed"], result["attached"], result["steps"]) == (0, True, False, ["create"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_waits_while_something_is_handed_to_the_screen(
+    screen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[set[int]] = []
+    monkeypatch.setattr(
+        plugin.display, "display", lambda text: waiting.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    )
+    Task({"run_id": "a"}, [RUNNING, lines("one"), lines(ended=True), ENDED]).run()
+    assert len(waiting) >= 3
+    assert all({signal.SIGINT, signal.SIGTERM} <= each for each in waiting)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_says_at_the_start_what_ctrl_c_does(screen: list[str]) -> None:
