@@ -25,7 +25,7 @@ lab-down: setup ## Stop it and remove all it made
 test: setup ## Run every test, with one summary at the end
 	@tools/test
 
-test-fast: setup ## Unit tests, contracts and lint of the changed files: under a minute
+test-fast: setup ## Unit tests, contracts and lint of the changed files: some minutes
 	@tools/test fast
 
 lint: setup ## Lint everything

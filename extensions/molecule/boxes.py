@@ -29,6 +29,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
+# The path above comes first, or the lab would not be found: hence E402.
 import docker  # noqa: E402
 from docker.models.containers import Container  # noqa: E402
 
