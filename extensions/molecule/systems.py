@@ -4,7 +4,7 @@
 """Find out of which systems besides Debian boxes can be made here, and make their images.
 
 Ubuntu comes from a container registry or from its archive, Amazon Linux from a container registry only. What cannot be had is
-named with the reason, and other_systems.py lists no host of it.
+named with the reason, and inventory/other_systems.py lists no host of it.
 """
 
 from __future__ import annotations

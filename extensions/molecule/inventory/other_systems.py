@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boxes of systems that can be made here only at times: those that systems.py has found."""
+"""Boxes of systems that can be made here only at times: those that ../systems.py has found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DECISION = Path(__file__).resolve().parents[2] / ".cache" / "molecule-systems.json"
+DECISION = Path(__file__).resolve().parents[3] / ".cache" / "molecule-systems.json"
 # For each scenario its systems, and the variables of the box there beyond its image, as in hosts.yml.
 SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
     "cloudwatch_agent": {"ubuntu-22.04": {}},
