@@ -1,0 +1,199 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""A run as one page of HTML that needs no server and no script. Pure.
+
+Names, logs and numbers come from the container: every text goes through ``_text``, and the page forbids scripts and requests.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import in_units
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
+
+_WIDTH, _HEIGHT, _MARGIN = 640, 160, 8
+_MOST_POINTS = 600
+_COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
+table { border-collapse: collapse } th { font-weight: 500; text-align: left; vertical-align: top }
+td, th { padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
+figure { margin: 1rem 0 } figcaption { font-size: .9rem } svg { width: 100%; height: auto; background: #8881 }
+pre { overflow-x: auto; background: #8881; padding: .7rem; font-size: .85rem }
+.succeeded { color: #059669 } .failed { color: #dc2626 } .stopped, .unfinished { color: #d97706 }
+"""
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: its name, and x and y of its points from left to right."""
+
+    name: str
+    points: t.Sequence[Point]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves with one y axis. ``across`` says what x is."""
+
+    title: str
+    across: str
+    lines: t.Sequence[Line]
+
+
+def page(
+    record: t.Mapping[str, t.Any],
+    charts: t.Sequence[Chart],
+    events: t.Sequence[t.Mapping[str, t.Any]],
+    last_lines: t.Sequence[str],
+) -> str:
+    """The whole page of a run, from its record, its curves, what happened to it, and the end of its log."""
+    name, outcome = _text(record.get("run_id")), str(record.get("outcome", ""))
+    colour = outcome if outcome in ("succeeded", "failed", "stopped", "unfinished") else ""
+    parts = [
+        f'<h1>{name} <span class="{colour}">{_text(outcome)}</span></h1>',
+        f"<p>{_text(record.get('reason'))}</p>",
+        _facts(_what_ran(record)),
+        _section("Hyperparameters", _facts(_mapping(record.get("hyperparameters")))),
+        _section("Metrics, last value", _facts(_mapping(record.get("metrics")))),
+        _section("Curves", "".join(map(_figure, charts))),
+        _section("Events", _table(("time", "event", "detail"), [_event(event) for event in events])),
+        _section("Files", _table(("path", "size", "SHA-256"), [_file(each) for each in _files(record)])),
+        _section(
+            "End of the log", f"<pre>{_text(chr(10).join(map(sanitise, last_lines)))}</pre>" if last_lines else ""
+        ),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(filter(None, parts)) + "\n"
+        "</body>\n</html>\n"
+    )
+
+
+def _what_ran(record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The facts of a record that a reader looks for first; those that it lacks are left out."""
+    seconds, cost = record.get("duration_seconds"), record.get("cost_usd")
+    facts = {
+        "image": record.get("image"),
+        "digest": record.get("image_digest"),
+        "command": " ".join(map(str, record.get("command") or [])) if isinstance(record.get("command"), list) else None,
+        "node": record.get("node"),
+        "started": record.get("started_at"),
+        "ended": record.get("finished_at"),
+        "took": text_of(round(seconds)) if _is_number(seconds) else None,
+        "exit code": record.get("exit_code"),
+        "cost": f"{cost:.2f} USD" if _is_number(cost) else None,
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def _event(event: t.Mapping[str, t.Any]) -> list[str]:
+    detail = event.get("detail")
+    told = detail if isinstance(detail, str) else "" if detail is None else json.dumps(detail, sort_keys=True)
+    return [str(event.get("time", "")), str(event.get("event", "")), told]
+
+
+def _files(record: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
+    found = record.get("artefacts")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _file(entry: t.Mapping[str, t.Any]) -> list[str]:
+    size = entry.get("size")
+    return [str(entry.get("path", "")), in_units(size) if isinstance(size, int) else "", str(entry.get("sha256", ""))]
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{_text(title)}</h2>\n{body}" if body else ""
+
+
+def _facts(facts: t.Mapping[str, t.Any]) -> str:
+    rows = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in facts.items()]
+    cells = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>\n" for name, value in rows)
+    return f"<table>\n{cells}</table>" if rows else ""
+
+
+def _table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> str:
+    lines = ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows]
+    titles = "".join(f"<th>{_text(cell)}</th>" for cell in head)
+    return (
+        f"<table>\n<tr>{titles}</tr>\n" + "".join(f"<tr>{line}</tr>\n" for line in lines) + "</table>" if rows else ""
+    )
+
+
+def _figure(chart: Chart) -> str:
+    """A chart as SVG, or nothing where no curve has two points that can be drawn."""
+    drawn = [Line(line.name, thinned(finite(line.points))) for line in chart.lines]
+    drawn = [line for line in drawn if len(line.points) > 1]
+    if not drawn:
+        return ""
+    left, right = _bounds([x for line in drawn for x, _y in line.points])
+    bottom, top = _bounds([y for line in drawn for _x, y in line.points])
+    curves = "".join(
+        f'<polyline fill="none" stroke="{_COLOURS[number % len(_COLOURS)]}" stroke-width="1.5" points="'
+        + " ".join(f"{_scaled(x, left, right, _WIDTH):.1f},{_HEIGHT - _scaled(y, bottom, top, _HEIGHT):.1f}" for x, y in line.points)
+        + '"/>'
+        for number, line in enumerate(drawn)
+    )  # fmt: skip
+    names = ", ".join(
+        f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">{_text(line.name)}</span>'
+        for number, line in enumerate(drawn)
+    )
+    return (
+        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{curves}</svg>'
+        f"<figcaption>{_text(chart.title)}: {names}, from {bottom:.4g} to {top:.4g}; {_text(chart.across)} "
+        f"{left:.6g} to {right:.6g}</figcaption></figure>\n"
+    )
+
+
+def finite(points: t.Sequence[Point]) -> list[Point]:
+    """Without what cannot be drawn: a loss may well be infinite or no number."""
+    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+
+
+def thinned(points: t.Sequence[Point], most: int = _MOST_POINTS) -> list[Point]:
+    """At most about ``most`` points that keep every peak: the lowest and the highest of each stretch, and both ends."""
+    if len(points) <= most:
+        return list(points)
+    length = math.ceil(len(points) / (most // 2))
+    kept = {0, len(points) - 1}
+    for start in range(0, len(points), length):
+        stretch = range(start, min(start + length, len(points)))
+        kept |= {min(stretch, key=lambda i: points[i][1]), max(stretch, key=lambda i: points[i][1])}
+    return [points[index] for index in sorted(kept)]
+
+
+def _bounds(values: t.Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _scaled(value: float, low: float, high: float, length: int) -> float:
+    share = (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5  # halves: the difference may overflow
+    return _MARGIN + share * (length - 2 * _MARGIN)
+
+
+def _mapping(value: t.Any) -> t.Mapping[str, t.Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def _text(value: t.Any) -> str:
+    """A text that is only ever shown. Lines stay, other control characters go."""
+    lines = ("" if value is None else str(value)).split("\n")
+    return html.escape("\n".join(map(sanitise, lines)))

@@ -1,0 +1,122 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""Runs as the bucket remembers them: their records, and how they compare. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import time_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
+from ansible_collections.trainyard.aws.plugins.module_utils._offers import columns
+
+UNFINISHED = "unfinished"
+_NEEDED = ("run_id", "outcome")
+_HEAD = ("run", "outcome", "started", "took", "USD")
+_WIDEST_CELL = 40
+
+Record = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A record that cannot be read, and why."""
+
+    run_id: str
+    reason: str
+
+
+def parse_record(run_id: str, text: str) -> dict[str, t.Any] | Fault:
+    """What ``run.json`` of a run says, or what is wrong with it."""
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        return Fault(run_id, f"run.json is no JSON: {error}")
+    lacking = [name for name in _NEEDED if not isinstance(record, dict) or not isinstance(record.get(name), str)]
+    if lacking:
+        return Fault(run_id, f"run.json has no {' and no '.join(lacking)}")
+    if record["run_id"] != run_id:
+        return Fault(run_id, f'run.json is of another run, "{sanitise(record["run_id"])}"')
+    return record
+
+
+def unfinished(run_id: str, changed_at: str) -> dict[str, t.Any]:
+    """A run that has something in the bucket and no record: it goes on, or it ended without its results being collected."""
+    return {"run_id": run_id, "outcome": UNFINISHED, "changed_at": changed_at}
+
+
+def in_order(runs: t.Iterable[Record]) -> list[Record]:
+    """The oldest first; those that have not said when they started come last."""
+    return sorted(runs, key=lambda run: (str(run.get("started_at") or "~"), run["run_id"]))
+
+
+def differences(runs: t.Sequence[Record], name: str) -> list[str]:
+    """The keys of the mapping ``name`` whose values are not the same in all runs that have one."""
+    mappings = [run[name] for run in runs if isinstance(run.get(name), dict)]
+    keys = dict.fromkeys(key for mapping in mappings for key in mapping)
+    return [key for key in keys if len({json.dumps(mapping.get(key), sort_keys=True) for mapping in mappings}) > 1]
+
+
+def table(runs: t.Sequence[Record]) -> str:
+    """Runs side by side: how each ended, in which hyperparameters they differ, and every metric that one of them has."""
+    hyperparameters = differences(runs, "hyperparameters")
+    metrics = list(dict.fromkeys(key for run in runs for key in _mapping(run, "metrics")))
+    rows = [
+        [
+            run["run_id"],
+            run["outcome"],
+            _minute(str(run.get("started_at") or run.get("changed_at") or "")),
+            _took(run.get("duration_seconds")),
+            _number(run.get("cost_usd"), "{:.2f}"),
+            *(_cell(_mapping(run, "hyperparameters").get(key)) for key in hyperparameters),
+            *(_number(_mapping(run, "metrics").get(key), "{:.4g}") for key in metrics),
+        ]
+        for run in runs
+    ]
+    head = [*_HEAD, *(_cell(name) for name in hyperparameters + metrics)]
+    right = {3, 4, *range(len(_HEAD) + len(hyperparameters), len(head))}
+    return columns([head, *([_cell(cell) for cell in row] for row in rows)], right=right)
+
+
+def _mapping(run: Record, name: str) -> t.Mapping[str, t.Any]:
+    found = run.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _minute(text: str) -> str:
+    try:
+        moment = time_of(text)
+    except (ValueError, OverflowError):
+        return ""
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def _took(seconds: t.Any) -> str:
+    known = _finite(seconds)
+    return "" if known is None else text_of(round(known))
+
+
+def _number(value: t.Any, form: str) -> str:
+    known = _finite(value)
+    return "" if known is None else form.format(known)
+
+
+def _finite(value: t.Any) -> float | None:
+    """A number that can be written; JSON of others may hold anything."""
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _cell(value: t.Any) -> str:
+    """A value in few characters, none of which a terminal obeys."""
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    text = sanitise(text.replace("\n", " "))
+    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 3] + "..."

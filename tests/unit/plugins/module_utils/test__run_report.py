@@ -1,0 +1,138 @@
+# Copyright (c) 2026, The trainyard developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import math
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible_collections.trainyard.aws.plugins.module_utils import _run_report
+from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Line
+from hypothesis import given
+from hypothesis import strategies as st
+
+RECORD = {
+    "run_id": "digits-001",
+    "outcome": "succeeded",
+    "reason": "finished",
+    "image": "registry.example/digits:1",
+    "command": ["python3", "train.py"],
+    "duration_seconds": 5400.2,
+    "cost_usd": 1.239,
+    "exit_code": 0,
+    "hyperparameters": {"lr": 0.1},
+    "metrics": {"loss": 0.25},
+    "artefacts": [{"path": "model/model.pt", "size": 1500, "sha256": "0123"}],
+}
+LOSS = Chart("loss", "step", [Line("train", [(0, 2.0), (1, 1.0)]), Line("validation", [(0, 3.0), (1, 2.5)])])
+HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\x1b]0;x\x07\"'"
+POINTS = st.lists(st.tuples(st.floats(), st.floats()))
+
+
+class Seen(HTMLParser):
+    """The tags, attributes and texts of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _value in attrs}
+        if tag not in ("meta", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "polyline":
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def page(record: Any = None, **more: Any) -> str:
+    given_parts = {"charts": [LOSS], "events": [], "last_lines": ["epoch 6/6 loss=0.25"], **more}
+    return _run_report.page(record or RECORD, **given_parts)
+
+
+def test_a_page_tells_what_ran_and_what_came_out() -> None:
+    seen = Seen(page(events=[{"time": "2026-11-20T10:00:00Z", "event": "started", "detail": {"pid": 1}}]))
+    assert not seen.open
+    texts = [text.strip() for text in seen.texts if text.strip()]
+    for told in ("digits-001", "succeeded", "finished", "registry.example/digits:1", "python3 train.py", "1h30m"):
+        assert told in texts
+    for told in ("1.24 USD", "0.1", "0.25", "model/model.pt", "1.5 kB", "0123", "epoch 6/6 loss=0.25", '{"pid": 1}'):
+        assert told in texts
+    assert ", from 1 to 3; step 0 to 1" in texts
+
+
+def test_a_page_asks_nobody_and_runs_nothing() -> None:
+    seen = Seen(page())
+    assert "default-src 'none'" in page()
+    assert not seen.tags & {"script", "link", "iframe", "img", "object"}
+    assert not seen.attributes & {"src", "href", "onerror", "onload"}
+
+
+def test_hostile_text_stays_text() -> None:
+    record = {
+        "run_id": HOSTILE,
+        "outcome": HOSTILE,
+        "reason": HOSTILE,
+        "image": HOSTILE,
+        "command": [HOSTILE],
+        "hyperparameters": {HOSTILE: HOSTILE},
+        "metrics": {HOSTILE: [HOSTILE]},
+        "artefacts": [{"path": HOSTILE, "size": HOSTILE, "sha256": HOSTILE}, HOSTILE],
+    }
+    chart = Chart(HOSTILE, HOSTILE, [Line(HOSTILE, [(0, 1), (1, 2)])])
+    text = page(record, charts=[chart], events=[{"time": HOSTILE, "event": HOSTILE, "detail": HOSTILE}], last_lines=[HOSTILE])  # fmt: skip
+    seen = Seen(text)
+    assert not seen.open
+    assert not seen.tags & {"script", "img"}
+    assert "onerror" not in seen.attributes
+    assert "\x1b" not in text
+
+
+def test_a_run_of_which_little_is_known_has_a_page() -> None:
+    seen = Seen(page({"run_id": "a", "outcome": "unfinished"}, charts=[], last_lines=[]))
+    assert "table" not in seen.tags
+    assert "pre" not in seen.tags
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[], [(0.0, 1.0)], [(0.0, math.nan), (1.0, 2.0)], [(0.0, math.inf), (1.0, math.inf)]],
+    ids=["none", "one", "one that can be drawn", "infinite"],
+)
+def test_a_curve_without_two_points_is_not_drawn(points: list[tuple[float, float]]) -> None:
+    assert "svg" not in Seen(page(charts=[Chart("loss", "step", [Line("train", points)])])).tags
+
+
+def test_a_flat_curve_lies_in_the_middle() -> None:
+    assert 'points="8.0,80.0 632.0,80.0"' in page(charts=[Chart("x", "step", [Line("x", [(0, 5), (1, 5)])])])
+
+
+def test_many_points_become_few_and_keep_their_peak() -> None:
+    points = [(float(number), 0.0) for number in range(100_000)]
+    points[54_321] = (54_321.0, 9.0)
+    points[77_777] = (77_777.0, -9.0)
+    few = _run_report.thinned(points)
+    assert len(few) <= 602
+    assert {points[0], points[-1], points[54_321], points[77_777]} <= set(few)
+    assert few == sorted(few)
+
+
+@given(POINTS, st.dictionaries(st.text(), st.none() | st.floats() | st.text() | st.lists(st.integers())))
+def test_whatever_was_recorded_there_is_a_page(points: list[tuple[float, float]], record: dict[str, Any]) -> None:
+    seen = Seen(page({**RECORD, **record}, charts=[Chart("loss", "step", [Line("train", points)])]))
+    assert not seen.open
+    assert seen.tags <= {
+        "html", "head", "meta", "title", "style", "body", "h1", "h2", "span", "p", "table", "tr", "th", "td", "figure",
+        "figcaption", "svg", "polyline", "pre",
+    }  # fmt: skip
