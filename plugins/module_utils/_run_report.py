@@ -85,7 +85,8 @@ def page(
 
 def _what_ran(record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The facts of a record that a reader looks for first; those that it lacks are left out."""
-    seconds, cost = record.get("duration_seconds"), record.get("cost_usd")
+    seconds: t.Any = record.get("duration_seconds")
+    cost: t.Any = record.get("cost_usd")
     facts = {
         "image": record.get("image"),
         "digest": record.get("image_digest"),
