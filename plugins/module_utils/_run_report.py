@@ -182,7 +182,8 @@ def _bounds(values: t.Sequence[float]) -> tuple[float, float]:
 
 
 def _scaled(value: float, low: float, high: float, length: int) -> float:
-    share = (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5  # halves: the difference may overflow
+    span = high / 2 - low / 2  # halves: the difference may overflow
+    share = (value / 2 - low / 2) / span if span > 0 else 0.5
     return _MARGIN + share * (length - 2 * _MARGIN)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _run_report
 from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Line
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 RECORD = {
@@ -128,6 +128,8 @@ def test_many_points_become_few_and_keep_their_peak() -> None:
     assert few == sorted(few)
 
 
+@example([(0.0, 0.0), (0.0, 5e-324)], {})
+@example([(0.0, -1.7e308), (0.0, 1.7e308)], {})
 @given(POINTS, st.dictionaries(st.text(), st.none() | st.floats() | st.text() | st.lists(st.integers())))
 def test_whatever_was_recorded_there_is_a_page(points: list[tuple[float, float]], record: dict[str, Any]) -> None:
     seen = Seen(page({**RECORD, **record}, charts=[Chart("loss", "step", [Line("train", points)])]))
