@@ -190,19 +190,23 @@ def describe(state: State) -> str:
     return f"ended with exit code {state.exit_code}" if state.ended else state.status
 
 
-def ending_of(state: State, failure: str, stop_requested: bool) -> Ending:
-    """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess."""
-    if failure and state.exit_code and not stop_requested:
+def ending_of(state: State, failure: str, stopped: str) -> Ending:
+    """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess.
+
+    ``stopped`` says why it was stopped, such as "stopped on request", and is empty where nobody did.
+    """
+    if failure and state.exit_code and not stopped:
         return Ending(state.exit_code, failure, stopped=False)
-    return Ending(state.exit_code, _reason(state, stop_requested), stop_requested)
+    return Ending(state.exit_code, _reason(state, stopped), bool(stopped))
 
 
-def _reason(state: State, stopped: bool) -> str:
+def _reason(state: State, stopped: str) -> str:
     code = state.exit_code
+    if stopped:
+        # A training that answers SIGTERM politely ends with 0, and has not finished.
+        return f"{stopped} (exit code {code})"
     if code == 0:
         return "finished"
-    if stopped:
-        return f"stopped on request (exit code {code})"
     if code == _SIGKILL_CODE and (state.memory or state.out_of_memory):
         # Docker's OOMKilled stays false with some kernels and cgroup versions, so a limit and a SIGKILL are enough.
         limit = f"its memory limit is {_in_mebibytes(state.memory)}" if state.memory else "Docker says so"

@@ -54,6 +54,7 @@ except ImportError:
 # The local driver keeps bytes that are not UTF-8, which json-file does not. 20 files of 1 GB are more than a training writes;
 # beyond that Docker drops the oldest.
 LOG_DRIVER = {"type": "local", "config": {"max-size": "1g", "max-file": "20", "compress": "false"}}
+STOPPED_ON_REQUEST = "stopped on request"
 _CONNECT_SECONDS = 60
 _FAILURE_BYTES = 1024
 _TAIL_BYTES = 1024 * 1024
@@ -154,13 +155,29 @@ class Engine:
     def _stop(self, want: Spec, grace_seconds: int) -> None:
         state = self.find(want.run_id)
         if state is not None:
-            with open(_stop_marker(state.directory), "w", encoding="utf-8") as marker:
-                marker.write(f"stopped on request, {grace_seconds} s of grace\n")
+            mark_stopped(state.directory, STOPPED_ON_REQUEST)
         self._client.containers.get(want.container_name).stop(timeout=grace_seconds)
 
 
 def _stop_marker(directory: str) -> str:
     return os.path.join(directory, "stop-requested")
+
+
+def mark_stopped(directory: str, why: str) -> None:
+    """Say beside the run why it is being stopped; the first to say so is right."""
+    try:
+        with open(_stop_marker(directory), "x", encoding="utf-8") as marker:
+            marker.write(why + "\n")
+    except FileExistsError:
+        pass
+
+
+def _why_stopped(directory: str) -> str:
+    marker = _stop_marker(directory)
+    if not os.path.exists(marker):
+        return ""
+    with open(marker, encoding="utf-8") as file:
+        return file.read().strip() or STOPPED_ON_REQUEST
 
 
 def _failure_file(directory: str) -> str:
@@ -264,13 +281,16 @@ def _state_of(container: dict[str, t.Any]) -> State:
         out_of_memory=bool(state.get("OOMKilled")),
         started_at=state["StartedAt"],
         finished_at=state["FinishedAt"],
+        checkpoints_directory=next(
+            (each["Source"] for each in container.get("Mounts") or () if each["Destination"] == CHECKPOINTS), ""
+        ),
     )
 
 
 def ending(state: State) -> Ending:
     """How a run ended, with what it said itself in its output directory."""
     failure = _own_words(_failure_file(state.directory))
-    return ending_of(state, failure, os.path.exists(_stop_marker(state.directory)))
+    return ending_of(state, failure, _why_stopped(state.directory))
 
 
 def _own_words(path: str) -> str:
@@ -293,9 +313,11 @@ def write_log(state: State, log_file: str) -> None:
     finished = time_of(state.finished_at)
     if not (os.path.exists(log_file) and finished and os.path.getmtime(log_file) >= finished.timestamp()):
         os.makedirs(os.path.dirname(log_file), exist_ok=True)
-        with open(log_file + ".new", "wb") as file:
+        # Whoever follows the run and what supervises it on the node may write it at the same time.
+        new = f"{log_file}.{os.getpid()}.new"
+        with open(new, "wb") as file:
             file.writelines(whole_log(LogReader(state.run_id).all_frames()))
-        os.replace(log_file + ".new", log_file)
+        os.replace(new, log_file)
 
 
 def read_output(log_file: str, tail: int) -> Output:

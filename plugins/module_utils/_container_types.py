@@ -82,6 +82,7 @@ class State:
     out_of_memory: bool
     started_at: str
     finished_at: str
+    checkpoints_directory: str = ""
 
     @property
     def running(self) -> bool:

@@ -14,7 +14,11 @@ from dataclasses import asdict, dataclass
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 
 RECORD = "run.json"
+LATEST = "LATEST"
+CHECKPOINTS = "checkpoints"
 _DESTINATION = re.compile(r"^s3://(?P<bucket>[^/]+)/?(?P<prefix>.*?)/?$")
+_EXTENSION = re.compile(r"\.[^.]*[A-Za-z][^.]*$")
+_LAST_NUMBER = re.compile(r"(\d+)(?=\D*$)")
 _UNSAFE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -50,12 +54,32 @@ def unsafe(path: str) -> bool:
     return bool(_UNSAFE.search(path))
 
 
+def entry_of(path: str) -> str:
+    """The file or directory directly among the checkpoints that a path belongs to."""
+    return path.split("/", 1)[0]
+
+
+def series_of(name: str) -> str:
+    """What a name has in common with its earlier ones: epoch-1.pt and epoch-2.pt are a series; empty where it has no number."""
+    extension = _EXTENSION.search(name)
+    stem = name[: extension.start()] if extension else name
+    return _LAST_NUMBER.sub("#", stem) + (extension.group() if extension else "") if _LAST_NUMBER.search(stem) else ""
+
+
+def outdated_entries(entries: t.Mapping[str, float], kept: int) -> set[str]:
+    """What is older than the newest ``kept`` of its series, by the time each was written. What is in no series stays."""
+    series: dict[str, list[str]] = {}
+    for name in sorted(entries, key=lambda name: (entries[name], name), reverse=True):
+        series.setdefault(series_of(name) or f"/{name}", []).append(name)
+    return {name for names in series.values() for name in names[kept:]} if kept > 0 else set()
+
+
 def record_of(
     run: t.Mapping[str, t.Any], artefacts: t.Sequence[Artefact], left_out: t.Sequence[LeftOut]
 ) -> dict[str, t.Any]:
     """What ran and what came out."""
     outcome = (
-        "succeeded" if run["exit_code"] == 0 else "stopped" if str(run["reason"]).startswith("stopped") else "failed"
+        "stopped" if str(run["reason"]).startswith("stopped") else "succeeded" if run["exit_code"] == 0 else "failed"
     )
     return {
         "format": 1,
@@ -82,13 +106,21 @@ def parse_listing(text: str, place: str) -> dict[str, int]:
     return found
 
 
-def to_upload(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int], earlier: str) -> list[Artefact]:
-    """What is missing in the bucket, or differs from what the record there says."""
-    try:
-        known = {entry["path"]: entry["sha256"] for entry in json.loads(earlier)["artefacts"]} if earlier else {}
-    except (ValueError, KeyError, TypeError):
-        known = {}
+def to_upload(
+    artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int], earlier: str, latest: str = ""
+) -> list[Artefact]:
+    """What is missing in the bucket, or differs from what the record there says, and what LATEST says of checkpoints."""
+    checkpoints = {f"{CHECKPOINTS}/{path}": sha256 for path, sha256 in _checksums(latest, "files").items()}
+    known = {**_checksums(earlier, "artefacts"), **checkpoints}
     return [each for each in artefacts if listing.get(each.path) != each.size or known.get(each.path) != each.sha256]
+
+
+def _checksums(document: str, key: str) -> dict[str, str]:
+    """Checksums by path in a list of files; nothing where the document is not one of ours."""
+    try:
+        return {entry["path"]: entry["sha256"] for entry in json.loads(document)[key]} if document else {}
+    except (ValueError, KeyError, TypeError):
+        return {}
 
 
 def listing_faults(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int]) -> list[str]:
@@ -100,6 +132,11 @@ def listing_faults(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int]
         for each in artefacts
         if listing.get(each.path) != each.size
     ]
+
+
+def remove_commands(paths: t.Iterable[str], place: str) -> str:
+    """Input for ``s5cmd run``."""
+    return "".join(f"rm --raw {shlex.quote(place + '/' + path)}\n" for path in sorted(paths))
 
 
 def copy_commands(sources: t.Mapping[str, str], place: str) -> str:

@@ -5,21 +5,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import os
 import stat
 import typing as t
+from contextlib import contextmanager
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
+    CHECKPOINTS,
+    LATEST,
     RECORD,
     Artefact,
     LeftOut,
     copy_commands,
+    entry_of,
     listing_faults,
+    outdated_entries,
     parse_listing,
     place_of,
     record_of,
+    remove_commands,
     text_of_record,
     to_upload,
     unsafe,
@@ -28,6 +36,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._training_results im
 # (return code, stdout, stderr) of a command with its arguments and its input
 Runner = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
 
+SETTINGS = "settings.json"
 _SYSTEM_ENVIRONMENT = "/etc/environment"
 _SETTINGS = ("AWS_", "S3_")
 _BLOCK = 1024 * 1024
@@ -44,6 +53,15 @@ def node_settings() -> dict[str, str]:
     return {**found, **{name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)}}
 
 
+def settings_of(directory: str) -> dict[str, t.Any]:
+    """The settings of a run, as they were written when it was staged; nothing where there are none."""
+    path = os.path.join(directory, SETTINGS)
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return dict(json.load(file))
+
+
 def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     """Path in the results, and path on the node, of everything that is collected."""
     found = {}
@@ -53,7 +71,7 @@ def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     for name, root in (
         ("model", os.path.join(directory, "model")),
         ("output", os.path.join(directory, "output")),
-        ("checkpoints", checkpoints),
+        (CHECKPOINTS, checkpoints),
     ):
         for parent, directories, files in os.walk(root):
             # A link to a directory is listed as a directory and not entered; it must be seen to be named as left out.
@@ -64,21 +82,35 @@ def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     return found
 
 
-def examine(files: t.Mapping[str, str]) -> tuple[list[Artefact], list[LeftOut]]:
+def examine(files: t.Mapping[str, str], kept: int = 0) -> tuple[list[Artefact], list[LeftOut]]:
     """Size and checksum of each file. The container wrote them, so a link could point at any file of the node."""
-    artefacts, left_out = [], []
+    artefacts, left_out, outdated = [], [], _outdated(files, kept)
     for path, source in sorted(files.items()):
         mode = os.lstat(source).st_mode
         if unsafe(path):
             left_out.append(LeftOut(ascii(path), "its name has characters that no name should have"))
         elif not stat.S_ISREG(mode):
             left_out.append(LeftOut(path, "it is a link" if stat.S_ISLNK(mode) else "it is not a file"))
+        elif path in outdated:
+            left_out.append(LeftOut(path, f"it is older than the newest {kept} of its series"))
+        elif path == f"{CHECKPOINTS}/{LATEST}":
+            left_out.append(LeftOut(path, "its name is taken"))
         else:
-            artefacts.append(Artefact(path, os.path.getsize(source), _sha256(source)))
+            artefacts.append(Artefact(path, os.path.getsize(source), sha256_of(source)))
     return artefacts, left_out
 
 
-def _sha256(path: str) -> str:
+def _outdated(files: t.Mapping[str, str], kept: int) -> set[str]:
+    """Checkpoints that newer ones have replaced."""
+    paths = {path: path[len(CHECKPOINTS) + 1 :] for path in files if path.startswith(f"{CHECKPOINTS}/")}
+    entries: dict[str, float] = {}
+    for path, name in paths.items():
+        entries[entry_of(name)] = max(os.lstat(files[path]).st_mtime, entries.get(entry_of(name), 0.0))
+    outdated = outdated_entries(entries, kept)
+    return {path for path, name in paths.items() if entry_of(name) in outdated}
+
+
+def sha256_of(path: str) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(_BLOCK), b""):
@@ -99,18 +131,24 @@ class Bucket:
             raise self._error("list", err or out)
         return parse_listing(out, self.place) if not code else {}
 
-    def earlier_record(self, listing: t.Mapping[str, int]) -> str:
-        if RECORD not in listing:
+    def text(self, path: str, listing: t.Mapping[str, int]) -> str:
+        """A small object; empty where the listing does not have it."""
+        if path not in listing:
             return ""
-        code, out, err = self._run(["cat", f"{self.place}/{RECORD}"], None)
+        code, out, err = self._run(["cat", f"{self.place}/{path}"], None)
         if code:
-            raise self._error("read the record in", err)
+            raise self._error(f"read {path} in", err)
         return out
 
     def upload(self, sources: t.Mapping[str, str]) -> None:
         code, dummy, err = self._run(["--log", "error", "run"], copy_commands(sources, self.place))
         if code:
             raise self._error("copy results to", err)
+
+    def remove(self, paths: t.Iterable[str]) -> None:
+        code, dummy, err = self._run(["--log", "error", "run"], remove_commands(paths, self.place))
+        if code:
+            raise self._error("remove old checkpoints from", err)
 
     def _error(self, doing: str, err: str) -> TrainingError:
         lines = " ".join(err.strip().splitlines()[:3]) or "s5cmd says nothing"
@@ -123,9 +161,25 @@ class Bucket:
 
 def collect(params: t.Mapping[str, t.Any], run: Runner, check_mode: bool) -> dict[str, t.Any]:
     """Write the record, bring everything into the bucket, look that it is there, and put the record there last."""
+    with alone_in(params["directory"]):
+        return _collect(params, run, check_mode)
+
+
+@contextmanager
+def alone_in(directory: str) -> t.Iterator[None]:
+    """Who follows a run and what supervises it on the node may collect at the same time; the second finds it done."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _collect(params: t.Mapping[str, t.Any], run: Runner, check_mode: bool) -> dict[str, t.Any]:
     directory = params["directory"]
     files = files_of_run(directory, params["checkpoints_directory"] or os.path.join(directory, "checkpoints"))
-    artefacts, left_out = examine(files)
+    artefacts, left_out = examine(files, settings_of(directory).get("checkpoints_kept", 0))
     record = text_of_record(record_of(params["run"], artefacts, left_out))
     record_file = os.path.join(directory, RECORD)
     changed = _write_if_other(record_file, record, check_mode)
@@ -163,8 +217,8 @@ def _bring(
 ) -> list[str]:
     """Returns what was uploaded, or would be."""
     listing = bucket.listing()
-    earlier = bucket.earlier_record(listing)
-    lacking = to_upload(artefacts, listing, earlier)
+    earlier = bucket.text(RECORD, listing)
+    lacking = to_upload(artefacts, listing, earlier, bucket.text(f"{CHECKPOINTS}/{LATEST}", listing))
     uploads = [each.path for each in lacking] + ([RECORD] if lacking or earlier != record else [])
     if check_mode or not uploads:
         return uploads

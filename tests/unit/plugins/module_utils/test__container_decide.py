@@ -204,54 +204,60 @@ def test_steps_to_stop_and_remove(have: State | None, stop: list[str], remove: l
     assert [step.verb for step in decide.steps_to_remove(have)] == remove
 
 
+ASKED = "stopped on request"
+
+
 @pytest.mark.parametrize(
     ("state", "failure", "stopped", "reason", "failed"),
     [
-        pytest.param({}, "", False, "finished", False, id="good"),
-        pytest.param({}, "odd", False, "finished", False, id="good with a failure file"),
-        pytest.param({"exit_code": 3}, "", False, "exit code 3", True, id="plain"),
-        pytest.param({"exit_code": 1}, "KeyError: x", False, "KeyError: x", True, id="own words"),
+        pytest.param({}, "", "", "finished", False, id="good"),
+        pytest.param({}, "odd", "", "finished", False, id="good with a failure file"),
+        pytest.param({"exit_code": 3}, "", "", "exit code 3", True, id="plain"),
+        pytest.param({"exit_code": 1}, "KeyError: x", "", "KeyError: x", True, id="own words"),
         pytest.param(
             {"exit_code": 137, "memory": 2**26},
             "",
-            False,
+            "",
             "out of memory: its memory limit is 64 MiB",
             True,
             id="limit",
         ),
         pytest.param(
-            {"exit_code": 137, "out_of_memory": True}, "", False, "out of memory: Docker says so", True, id="OOMKilled"
+            {"exit_code": 137, "out_of_memory": True}, "", "", "out of memory: Docker says so", True, id="OOMKilled"
         ),
-        pytest.param({"exit_code": 137}, "", False, "SIGKILL. See dmesg", True, id="killed, nobody knows why"),
+        pytest.param({"exit_code": 137}, "", "", "SIGKILL. See dmesg", True, id="killed, nobody knows why"),
         pytest.param(
             {"exit_code": 1, "out_of_memory": True, "memory": 2**30},
             "",
-            False,
+            "",
             "for memory (limit 1024 MiB)",
             True,
             id="child",
         ),
-        pytest.param({"exit_code": 139}, "", False, "ended by signal SIGSEGV (exit code 139)", True, id="signal"),
+        pytest.param({"exit_code": 139}, "", "", "ended by signal SIGSEGV (exit code 139)", True, id="signal"),
         pytest.param(
-            {"exit_code": 127}, "", False, "the command is not in the image (exit code 127)", True, id="no command"
+            {"exit_code": 127}, "", "", "the command is not in the image (exit code 127)", True, id="no command"
         ),
-        pytest.param({"exit_code": 255}, "", False, "exit code 255", True, id="no such signal"),
+        pytest.param({"exit_code": 255}, "", "", "exit code 255", True, id="no such signal"),
         pytest.param(
-            {"exit_code": 1}, "KeyError: x", True, "stopped on request (exit code 1)", False, id="stopped, own words"
+            {"exit_code": 1}, "KeyError: x", ASKED, "stopped on request (exit code 1)", False, id="stopped, own words"
         ),
-        pytest.param({"exit_code": 143}, "", True, "stopped on request (exit code 143)", False, id="stopped"),
+        pytest.param({"exit_code": 143}, "", ASKED, "stopped on request (exit code 143)", False, id="stopped"),
         pytest.param(
             {"exit_code": 137, "memory": 2**26},
             "",
-            True,
+            ASKED,
             "stopped on request (exit code 137)",
             False,
             id="stopped hard",
         ),
-        pytest.param({}, "", True, "finished", False, id="finished while being stopped"),
+        pytest.param({}, "", ASKED, "stopped on request (exit code 0)", False, id="ended politely when stopped"),
+        pytest.param(
+            {}, "", "stopped by its time limit of 2h", "its time limit of 2h (exit code 0)", False, id="hard stop"
+        ),
     ],
 )
-def test_ending_of(state: dict[str, t.Any], failure: str, stopped: bool, reason: str, failed: bool) -> None:
+def test_ending_of(state: dict[str, t.Any], failure: str, stopped: str, reason: str, failed: bool) -> None:
     ending = decide.ending_of(state_like(WANT, status="exited", **state), failure, stopped)
     assert reason in ending.reason
     assert ending.failed is failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import typing as t
 from pathlib import Path
@@ -217,3 +218,62 @@ def test_settings_of_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     found = store.node_settings()
     assert (found["S3_ENDPOINT_URL"], found["AWS_REGION"]) == ("http://a", "c")
     assert "PATH" not in found
+
+
+def test_what_was_copied_while_training_is_not_copied_again(directory: Path) -> None:
+    s5cmd = FakeS5cmd()
+    checkpoint = directory / "checkpoints" / "epoch-1.pt"
+    files = [{"path": "epoch-1.pt", "size": 3, "sha256": store.sha256_of(str(checkpoint))}]
+    s5cmd.objects = {
+        "s3://bucket/runs/a/checkpoints/epoch-1.pt": b"one",
+        "s3://bucket/runs/a/checkpoints/LATEST": json.dumps({"files": files}).encode(),
+    }
+    assert "checkpoints/epoch-1.pt" not in collect(directory, s5cmd)["uploaded"]
+    checkpoint.write_text("two")
+    assert "checkpoints/epoch-1.pt" in collect(directory, s5cmd)["uploaded"]
+
+
+def test_checkpoints_that_newer_ones_replaced_are_left_out(directory: Path) -> None:
+    for number in (2, 3):
+        path = directory / "checkpoints" / f"epoch-{number}.pt"
+        path.write_text("x")
+        os.utime(path, (2**31 + number, 2**31 + number))
+    (directory / "settings.json").write_text('{"checkpoints_kept": 2}')
+    result = collect(directory, FakeS5cmd())
+    assert [path for path in result["artefacts"] if "check" in path] == [
+        "checkpoints/epoch-2.pt",
+        "checkpoints/epoch-3.pt",
+    ]
+    assert result["left_out"] == ["checkpoints/epoch-1.pt: it is older than the newest 2 of its series"]
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        pytest.param("epoch-3.pt", "epoch-#.pt", id="file"),
+        pytest.param("checkpoint-500", "checkpoint-#", id="directory"),
+        pytest.param("netG_epoch_12.pth", "netG_epoch_#.pth", id="one of a pair"),
+        pytest.param("model.h5", "", id="the number of a format"),
+        pytest.param("last.pt", "", id="overwritten in place"),
+        pytest.param("step_3_of_9.ckpt", "step_3_of_#.ckpt", id="the last number counts"),
+    ],
+)
+def test_series_of(name: str, series: str) -> None:
+    assert results.series_of(name) == series
+
+
+@pytest.mark.parametrize(
+    ("kept", "outdated"),
+    [
+        pytest.param(0, set(), id="all are kept"),
+        pytest.param(1, {"g-1.pt", "d-1.pt"}, id="one of each series"),
+        pytest.param(2, set(), id="more than there are"),
+    ],
+)
+def test_outdated_entries(kept: int, outdated: set[str]) -> None:
+    entries = {"g-1.pt": 1.0, "d-1.pt": 1.1, "g-2.pt": 2.0, "d-2.pt": 2.1, "best-model-v1.pt": 0.5, "last.pt": 0.1}
+    assert results.outdated_entries(entries, kept) == outdated
+
+
+def test_an_old_checkpoint_is_removed_by_its_very_name() -> None:
+    assert results.remove_commands(["a b/*.pt"], "s3://bucket/c") == "rm --raw 's3://bucket/c/a b/*.pt'\n"

@@ -1,0 +1,54 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""What ran, told by the node alone: its container, the hyperparameters it was given, and the settings of its run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import typing as t
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import seconds_between, time_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import ending, write_log
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of
+
+LOG = "log.txt"
+
+
+def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
+    """The ``run`` of module training_results. Its whole log is written beside the run."""
+    if not state.ended:
+        raise TrainingError(
+            f'Cannot record run "{state.run_id}"',
+            f"its container is {state.status}.",
+            "Wait until it has ended, or stop it.",
+        )
+    how = ending(state)
+    if not check_mode:
+        write_log(state, os.path.join(state.directory, LOG))
+    return {
+        "run_id": state.run_id,
+        "image": state.image,
+        "image_digest": state.image_digest,
+        "command": list(state.command),
+        "entrypoint": list(state.entrypoint),
+        "environment_names": [name for name, dummy in state.environment],
+        "hyperparameters": _hyperparameters_in(state.directory),
+        "node": settings_of(state.directory).get("node") or socket.gethostname(),
+        "started_at": state.started_at if time_of(state.started_at) else "",
+        "finished_at": state.finished_at,
+        "duration_seconds": seconds_between(state.started_at, state.finished_at),
+        "exit_code": how.exit_code,
+        "reason": how.reason,
+    }
+
+
+def _hyperparameters_in(directory: str) -> dict[str, t.Any]:
+    path = os.path.join(directory, "input", "config", "hyperparameters.json")
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return dict(json.load(file))
