@@ -22,6 +22,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     Ulimit,
     Volume,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, pattern_of
+from ansible_collections.trainyard.aws.plugins.module_utils._verdict import clue_in
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 INPUT, OUTPUT, MODEL, CHECKPOINTS = "/opt/ml/input", "/opt/ml/output", "/opt/ml/model", "/opt/ml/checkpoints"
@@ -29,6 +31,10 @@ HYPERPARAMETERS = f"{INPUT}/config/hyperparameters.json"
 RESERVED_ENVIRONMENT = "TRAINYARD_"
 
 _SIGKILL_CODE = 128 + int(signal.SIGKILL)
+# Signals that a program does not send to itself: a node that shuts down, an engine that restarts, somebody's kill.
+_CODES_FROM_OUTSIDE = frozenset(
+    128 + int(each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+)
 _SHELL_CODES = {126: "the command cannot be executed", 127: "the command is not in the image"}
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _NANOSECONDS = re.compile(r"\.(\d{1,9})\d*")
@@ -61,6 +67,7 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
     fault = run_id_fault(params["run_id"])
     if fault:
         raise TrainingError("Cannot use this run_id", fault, 'Choose an id such as "digits-001".')
+    refuse_pattern(params["progress_pattern"])
     directory = directory_of(params)
     return Spec(
         run_id=params["run_id"],
@@ -77,6 +84,16 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
         pids_limit=params["pids_limit"],
         ulimits=tuple(Ulimit(each["name"], each["soft"], each["hard"]) for each in params["ulimits"] or ()),
     )
+
+
+def refuse_pattern(pattern: str) -> None:
+    """A pattern that cannot be used is said before anything is started."""
+    try:
+        pattern_of(pattern)
+    except PatternError as error:
+        raise TrainingError(
+            "Cannot use this progress_pattern", str(error), "Leave it empty for the usual ones."
+        ) from error
 
 
 def directory_of(params: t.Mapping[str, t.Any]) -> str:
@@ -190,31 +207,39 @@ def describe(state: State) -> str:
     return f"ended with exit code {state.exit_code}" if state.ended else state.status
 
 
-def ending_of(state: State, failure: str, stopped: str) -> Ending:
-    """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess.
+def ending_of(state: State, failure: str, stopped: str, lines: t.Sequence[str] = ()) -> Ending:
+    """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess, a memory limit more than the log.
 
-    ``stopped`` says why it was stopped, such as "stopped on request", and is empty where nobody did.
+    ``stopped`` says why it was stopped, such as "stopped on request", and is empty where nobody did. ``lines`` are the end of its log.
     """
-    if failure and state.exit_code and not stopped:
-        return Ending(state.exit_code, failure, stopped=False)
-    return Ending(state.exit_code, _reason(state, stopped), bool(stopped))
-
-
-def _reason(state: State, stopped: str) -> str:
     code = state.exit_code
     if stopped:
         # A training that answers SIGTERM politely ends with 0, and has not finished.
-        return f"{stopped} (exit code {code})"
+        return Ending(code, f"{stopped} (exit code {code})", stopped=True)
     if code == 0:
-        return "finished"
+        return Ending(code, "finished", stopped=False)
+    clue = clue_in(lines)
+    by_memory = _memory_reason(state)
+    reason = failure or by_memory or (clue.reason if clue else _code_reason(code))
+    retried = not by_memory and (clue.may_be_retried if clue else code in _CODES_FROM_OUTSIDE and not failure)
+    return Ending(code, reason, False, clue.decisive_lines if clue else (), retried)
+
+
+def _memory_reason(state: State) -> str:
+    """What Docker and the limit say of memory, or nothing."""
+    code = state.exit_code
     if code == _SIGKILL_CODE and (state.memory or state.out_of_memory):
         # Docker's OOMKilled stays false with some kernels and cgroup versions, so a limit and a SIGKILL are enough.
         limit = f"its memory limit is {_in_mebibytes(state.memory)}" if state.memory else "Docker says so"
         return f"killed (137), most likely out of memory: {limit}. Try a smaller batch size or a higher limit."
-    if code == _SIGKILL_CODE:
-        return "killed (137): by the kernel when the node ran out of memory, or by somebody's SIGKILL. See dmesg on the node."
     if state.out_of_memory:
         return f"exit code {code} after the kernel killed one of its processes for memory (limit {_in_mebibytes(state.memory)})"
+    return ""
+
+
+def _code_reason(code: int) -> str:
+    if code == _SIGKILL_CODE:
+        return "killed (137): by the kernel when the node ran out of memory, or by somebody's SIGKILL. See dmesg on the node."
     if code in _SHELL_CODES:
         return f"{_SHELL_CODES[code]} (exit code {code})"
     if code > 128 and code - 128 in {int(each) for each in signal.Signals}:
@@ -254,9 +279,16 @@ def failure_message(run_id: str, ending: Ending, last_lines: t.Sequence[str], lo
     """What the user reads when a run failed."""
     lines = "".join(f"\n  {line}" for line in last_lines)
     shown = f" Its last lines:{lines}\n" if lines else " It wrote nothing.\n"
+    decisive = "".join(f"\n  {line}" for line in ending.decisive_lines)
+    shown = f" What decided it:{decisive}\n{shown.lstrip()}" if decisive else shown
     code = f"exit code {ending.exit_code}"
     why = f"{code}: {ending.reason.rstrip('.')}" if ending.reason != code else code
+    what_next = (
+        "The cause lies outside the training, so the same may be tried again"
+        if ending.may_be_retried
+        else "Mend the cause and train again"
+    )
     return (
         f'Run "{run_id}" failed with {why}.{shown}'
-        f"The whole log is in {log_file} on the node. Mend the cause and train again under another run id."
+        f"The whole log is in {log_file} on the node. {what_next} under another run id."
     )

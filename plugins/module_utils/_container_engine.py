@@ -40,6 +40,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     Step,
     TrainingError,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
 
 try:
     import docker
@@ -58,14 +59,16 @@ STOPPED_ON_REQUEST = "stopped on request"
 _CONNECT_SECONDS = 60
 _FAILURE_BYTES = 1024
 _TAIL_BYTES = 1024 * 1024
+_END_LINES = 2000
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a run that ended wrote."""
+    """What a run that ended wrote: how many lines, the last of them for the user, and its end for those who read it for him."""
 
     log_lines: int
     last_lines: tuple[str, ...]
+    end: tuple[str, ...] = ()
 
 
 class Engine:
@@ -287,10 +290,10 @@ def _state_of(container: dict[str, t.Any]) -> State:
     )
 
 
-def ending(state: State) -> Ending:
-    """How a run ended, with what it said itself in its output directory."""
+def ending(state: State, lines: t.Sequence[str] = ()) -> Ending:
+    """How a run ended, with what it said itself in its output directory and at the end of its log."""
     failure = _own_words(_failure_file(state.directory))
-    return ending_of(state, failure, _why_stopped(state.directory))
+    return ending_of(state, failure, _why_stopped(state.directory), lines)
 
 
 def _own_words(path: str) -> str:
@@ -321,7 +324,7 @@ def write_log(state: State, log_file: str) -> None:
 
 
 def read_output(log_file: str, tail: int) -> Output:
-    """How many lines a log has, and the last of them."""
+    """How many lines a log has, and the last of them, fit for a terminal."""
     if not os.path.exists(log_file):
         return Output(0, ())
     lines, last = 0, b"\n"
@@ -332,8 +335,24 @@ def read_output(log_file: str, tail: int) -> Output:
         lines += last != b"\n"
         file.seek(max(0, os.path.getsize(log_file) - _TAIL_BYTES))
         end = file.read()
-    shown = (end[:-1] if end.endswith(b"\n") else end).split(b"\n")[-tail:] if tail > 0 and lines else []
-    return Output(lines, tuple(text_of(line_of(each)) for each in shown))
+    last_lines = (end[:-1] if end.endswith(b"\n") else end).split(b"\n")[-max(tail, _END_LINES) :] if lines else []
+    texts = tuple(text_of(line_of(each)) for each in last_lines)
+    return Output(lines, texts[-tail:] if tail > 0 else (), texts)
+
+
+def words_on(how: Ending, output: Output, pattern: str) -> dict[str, t.Any]:
+    """What a run's end says of it, for results and records."""
+    try:
+        reader = Reader(pattern)
+    except PatternError:
+        reader = Reader()  # whoever started the run was told; a record is written all the same
+    reader.add_all(output.end)
+    return {
+        "decisive_lines": list(how.decisive_lines),
+        "may_be_retried": how.may_be_retried,
+        "progress": reader.progress.position(),
+        "metrics": reader.progress.last_values(),
+    }
 
 
 def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: bool) -> dict[str, t.Any]:
@@ -406,14 +425,19 @@ def result_of(state: State | None, want: Spec, params: t.Mapping[str, t.Any], ch
         "log_file": log_file,
         "log_lines": 0,
         "last_lines": [],
+        "decisive_lines": [],
+        "may_be_retried": False,
+        "progress": Progress().position(),
+        "metrics": {},
     }
     if state is None or not state.ended:
         return result
-    how = ending(state)
     if not check_mode:
         write_log(state, log_file)
     output = read_output(log_file, params["tail"])
+    how = ending(state, output.end)
     result.update(
+        words_on(how, output, params["progress_pattern"]),
         finished_at=state.finished_at,
         duration_seconds=seconds_between(state.started_at, state.finished_at),
         exit_code=how.exit_code,

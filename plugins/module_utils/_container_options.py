@@ -40,6 +40,8 @@ CONTAINER: dict[str, t.Any] = {
     "patience_seconds": {"type": "int", "default": 600},
     "tail": {"type": "int", "default": 40},
     "log_file": {"type": "path"},
+    "progress_pattern": {"type": "str", "default": ""},
+    "progress_interval_seconds": {"type": "int", "default": 30},
 }
 
 LOGS: dict[str, t.Any] = {

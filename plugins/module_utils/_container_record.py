@@ -11,7 +11,12 @@ import socket
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import seconds_between, time_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import ending, write_log
+from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import (
+    ending,
+    read_output,
+    words_on,
+    write_log,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of
 
@@ -26,9 +31,11 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
             f"its container is {state.status}.",
             "Wait until it has ended, or stop it.",
         )
-    how = ending(state)
+    log_file, settings = os.path.join(state.directory, LOG), settings_of(state.directory)
     if not check_mode:
-        write_log(state, os.path.join(state.directory, LOG))
+        write_log(state, log_file)
+    output = read_output(log_file, tail=0)
+    how = ending(state, output.end)
     return {
         "run_id": state.run_id,
         "image": state.image,
@@ -37,12 +44,13 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "entrypoint": list(state.entrypoint),
         "environment_names": [name for name, dummy in state.environment],
         "hyperparameters": _hyperparameters_in(state.directory),
-        "node": settings_of(state.directory).get("node") or socket.gethostname(),
+        "node": settings.get("node") or socket.gethostname(),
         "started_at": state.started_at if time_of(state.started_at) else "",
         "finished_at": state.finished_at,
         "duration_seconds": seconds_between(state.started_at, state.finished_at),
         "exit_code": how.exit_code,
         "reason": how.reason,
+        **words_on(how, output, settings.get("progress_pattern") or ""),
     }
 
 

@@ -108,6 +108,8 @@ class Ending:
     exit_code: int
     reason: str
     stopped: bool
+    decisive_lines: tuple[str, ...] = ()
+    may_be_retried: bool = False
 
     @property
     def failed(self) -> bool:

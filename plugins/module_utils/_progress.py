@@ -135,8 +135,8 @@ class _Series:
 
 
 @dataclass
-class _Found:
-    """What one line says."""
+class Said:
+    """What one line says. What it does not say is None."""
 
     epoch: float | None = None
     epochs: int | None = None
@@ -178,13 +178,15 @@ class Reader:
         self._from_zero = False
         self._epoch_is_over = False
 
-    def add(self, line: str) -> None:
-        """Read one line, fit for a terminal and without a newline."""
+    def add(self, line: str) -> Said | None:
+        """Read one line, fit for a terminal and without a newline. Returns what it said, None where that is nothing."""
         text = line[:READ_CHARACTERS]
         found = self._by_pattern(text) if self._pattern else self._by_usual_patterns(text)
-        if found is not None:
-            self._take_position(found)
-            self._take_metrics(found.metrics)
+        if found is None or not (found.metrics or any(getattr(found, name) is not None for name in POSITION_NAMES)):
+            return None
+        self._take_position(found)
+        self._take_metrics(found.metrics)
+        return found
 
     def add_all(self, lines: t.Sequence[str]) -> None:
         """Read lines that came at once: of a burst, the last ones and those that speak of an epoch."""
@@ -203,11 +205,11 @@ class Reader:
             metrics={name: series.metric() for name, series in self._series.items()},
         )
 
-    def _by_pattern(self, text: str) -> _Found | None:
+    def _by_pattern(self, text: str) -> Said | None:
         match = self._pattern.search(text) if self._pattern else None
         return _from_mapping({key: value for key, value in match.groupdict().items() if value}) if match else None
 
-    def _by_usual_patterns(self, text: str) -> _Found | None:
+    def _by_usual_patterns(self, text: str) -> Said | None:
         if text.startswith("{"):
             mapping = _mapping_of(text)
             if mapping:
@@ -220,7 +222,7 @@ class Reader:
             self._columns = _columns_of(text) or self._columns
         return _from_text(text)
 
-    def _take_position(self, found: _Found) -> None:
+    def _take_position(self, found: Said) -> None:
         if found.epochs:
             self._epochs = found.epochs
         if found.epoch is not None:
@@ -232,14 +234,14 @@ class Reader:
         elif found.epoch is not None and found.metrics and not found.fractional:
             self._epoch_is_over = True
 
-    def _take_epoch(self, epoch: float, found: _Found) -> None:
+    def _take_epoch(self, epoch: float, found: Said) -> None:
         if epoch != self._epoch and not found.fractional:
             self._step, self._steps, self._epoch_is_over = None, None, False
         self._epoch = epoch
         self._fractional = found.fractional
         self._from_zero = (self._from_zero or found.from_zero or epoch == 0) and epoch != self._epochs
 
-    def _is_inner_bar(self, found: _Found) -> bool:
+    def _is_inner_bar(self, found: Said) -> bool:
         """An evaluation's bar comes within the training's, and is shorter."""
         known = self._step is not None and self._steps is not None and self._step < self._steps
         return bool(found.bar and known and (found.steps or 0) < (self._steps or 0))
@@ -288,8 +290,8 @@ def _mapping_of(text: str) -> dict[str, t.Any] | None:
     return None
 
 
-def _from_mapping(mapping: t.Mapping[str, t.Any]) -> _Found:
-    found = _Found()
+def _from_mapping(mapping: t.Mapping[str, t.Any]) -> Said:
+    found = Said()
     inner = mapping.get("metrics")
     for key, value in [*mapping.items(), *(inner.items() if isinstance(inner, dict) else ())]:
         number = _number_of(value)
@@ -312,13 +314,13 @@ def _columns_of(text: str) -> tuple[str, ...]:
     return names if whole and names[0].lower() == "epoch" else ()
 
 
-def _from_row(columns: tuple[str, ...], text: str) -> _Found | None:
+def _from_row(columns: tuple[str, ...], text: str) -> Said | None:
     """A row below such names."""
     cells = [cell for cell in _SEPARATORS.split(text.strip(" |,")) if cell]
     first = re.fullmatch(rf"{_INTEGER}(?:/{_INTEGER})?", cells[0]) if len(cells) >= len(columns) else None
     if not first:
         return None
-    found = _Found(epoch=float(first.group(1)), epochs=int(first.group(2)) if first.group(2) else None)
+    found = Said(epoch=float(first.group(1)), epochs=int(first.group(2)) if first.group(2) else None)
     for name, cell in zip(columns[1:], cells[1:]):
         number = _number_of(cell)
         if number is not None and _METRIC_STEM.search(name):
@@ -329,9 +331,9 @@ def _from_row(columns: tuple[str, ...], text: str) -> _Found | None:
     return found if found.metrics else None
 
 
-def _from_text(text: str) -> _Found:
+def _from_text(text: str) -> Said:
     other = _OTHER_SET.match(text)
-    found = _Found() if other else _position_in(text)
+    found = Said() if other else _position_in(text)
     prefix = other.group(1).lower() + "_" if other else ""
     for match in _METRIC.finditer(text):
         if _METRIC_STEM.search(match.group(1)):
@@ -340,12 +342,12 @@ def _from_text(text: str) -> _Found:
     return found
 
 
-def _position_in(text: str) -> _Found:
+def _position_in(text: str) -> Said:
     both = _TWO_BRACKETS.match(text)
     if both:
         epoch, epochs, step, steps = (int(group) for group in both.groups())
-        return _Found(epoch=float(epoch), epochs=epochs, step=step, steps=steps, from_zero=True)
-    found = _Found()
+        return Said(epoch=float(epoch), epochs=epochs, step=step, steps=steps, from_zero=True)
+    found = Said()
     epoch_match = _EPOCH.search(text)
     if epoch_match:
         found.epoch = float(epoch_match.group(1) + (epoch_match.group(2) or ""))
@@ -359,7 +361,7 @@ def _position_in(text: str) -> _Found:
     return found
 
 
-def _take_step(found: _Found, text: str, start: int) -> None:
+def _take_step(found: Said, text: str, start: int) -> None:
     bar = _TQDM.search(text)
     match = bar or (_IN_BRACKETS.search(text, start) if start else _IN_BRACKETS.match(text)) or _STEP.search(text)
     if bar:

@@ -139,6 +139,20 @@ options:
       - Where the whole log is written on the node when the run has ended, byte for byte as the container wrote it.
       - C(log.txt) in O(directory) if left out. A last line longer than 16 KiB always ends in a newline there.
     type: path
+  progress_pattern:
+    description:
+      - A regular expression of Python with named groups that finds in a line how far the training is. Groups C(epoch), C(epochs), C(step) and
+        C(steps) are the position, of which C(epochs) and C(steps) are the whole; every other group is a metric of that name.
+      - If empty, what the usual frameworks print is understood, and lines of JSON.
+    type: str
+    default: ""
+  progress_interval_seconds:
+    description:
+      - How often a line of progress is shown while a run is followed and there is no terminal, or there are several nodes, if it says anything
+        new. V(0) is never.
+      - On a terminal, with one node, the last line is a status line and is always up to date.
+    type: int
+    default: 30
 attributes:
   check_mode:
     description: Can run in check mode and say what would be done. Nothing is followed.
@@ -281,6 +295,47 @@ run_failed:
   type: bool
   returned: always
   sample: false
+decisive_lines:
+  description: Lines of the log that tell why the run failed, at most three.
+  type: list
+  elements: str
+  returned: always
+  sample: ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 22.78 GiB."]
+may_be_retried:
+  description: Whether the run failed for a reason outside of it, so that the same may well succeed the next time.
+  type: bool
+  returned: always
+  sample: false
+progress:
+  description: How far the run had come at the end of its log, as far as the log told. Empty values are not known, as is all while it runs.
+  type: dict
+  returned: always
+  contains:
+    epoch:
+      description: The epoch, as the log counts.
+      type: float
+      sample: 6
+    epochs:
+      description: How many there are.
+      type: int
+      sample: 6
+    step:
+      description: The step in the epoch, or of the run where it has no epochs.
+      type: int
+      sample: 30
+    steps:
+      description: How many there are.
+      type: int
+      sample: 30
+    percent:
+      description: How much of the run is done.
+      type: float
+      sample: 100.0
+metrics:
+  description: The last value of each metric at the end of the log. What is no number, such as C(nan), is given as text.
+  type: dict
+  returned: always
+  sample: {"loss": 0.31, "val_acc": 0.97}
 last_lines:
   description: The last O(tail) lines of the log of a run that ended.
   type: list

@@ -25,6 +25,7 @@ PARAMS: dict[str, t.Any] = {
     "shm_size": "2g",
     "pids_limit": 4096,
     "ulimits": None,
+    "progress_pattern": "",
 }
 WANT = decide.spec_of(PARAMS)
 
@@ -263,6 +264,47 @@ def test_ending_of(state: dict[str, t.Any], failure: str, stopped: str, reason: 
     assert ending.failed is failed
 
 
+CUDA = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 22.78 GiB."
+LOST = "ncclSystemError: System call (e.g. socket, malloc) or external library call failed or device error."
+
+
+@pytest.mark.parametrize(
+    ("state", "failure", "lines", "reason", "decisive", "retried"),
+    [
+        pytest.param({"exit_code": 1}, "", [CUDA], "the memory of the accelerator is full", CUDA, False, id="log"),
+        pytest.param({"exit_code": 1}, "too big", [CUDA], "too big", CUDA, False, id="own words, with the lines"),
+        pytest.param({"exit_code": 1}, "", [LOST], "the accelerators lost each other", LOST, True, id="from outside"),
+        pytest.param(
+            {"exit_code": 137, "memory": 2**26}, "", [LOST], "killed (137), most likely", LOST, False, id="memory limit"
+        ),
+        pytest.param({"exit_code": 143}, "", [], "ended by signal SIGTERM", "", True, id="SIGTERM of somebody"),
+        pytest.param({"exit_code": 137}, "", [], "killed (137)", "", True, id="SIGKILL of somebody"),
+        pytest.param({"exit_code": 139}, "", [], "ended by signal SIGSEGV", "", False, id="SIGSEGV"),
+        pytest.param({"exit_code": 143}, "I gave up", [], "I gave up", "", False, id="own words for a signal"),
+        pytest.param({"exit_code": 3}, "", [], "exit code 3", "", False, id="nothing known"),
+        pytest.param({}, "", [CUDA], "finished", "", False, id="finished all the same"),
+    ],
+)
+def test_the_log_tells_why(
+    state: dict[str, t.Any], failure: str, lines: list[str], reason: str, decisive: str, retried: bool
+) -> None:
+    ending = decide.ending_of(state_like(WANT, status="exited", **state), failure, "", lines)
+    assert ending.reason.startswith(reason)
+    assert ending.decisive_lines == ((decisive,) if decisive else ())
+    assert ending.may_be_retried is retried
+
+
+def test_a_stopped_run_needs_no_clue() -> None:
+    ending = decide.ending_of(state_like(WANT, status="exited", exit_code=143), "", "stopped on request", [LOST])
+    assert (ending.decisive_lines, ending.may_be_retried) == ((), False)
+
+
+@pytest.mark.parametrize("pattern", ["(", "no group"])
+def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
+    with pytest.raises(TrainingError, match="Cannot use this progress_pattern"):
+        decide.spec_of({**PARAMS, "progress_pattern": pattern})
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [
@@ -304,6 +346,13 @@ def test_seconds_between(started: str, finished: str, seconds: float) -> None:
             [],
             'Run "a" failed with exit code 1: KeyError: x. It wrote nothing.\n',
             id="silent",
+        ),
+        pytest.param(
+            Ending(1, "it is full", False, ("CUDA out of memory",), True),
+            ["goodbye"],
+            'Run "a" failed with exit code 1: it is full. What decided it:\n  CUDA out of memory\nIts last lines:\n  goodbye\n'
+            "The whole log is in /runs/a/log.txt on the node. The cause lies outside the training, so the same may be tried again",
+            id="decided",
         ),
     ],
 )

@@ -41,6 +41,7 @@ def params_in(directory: Path, **changes: t.Any) -> dict[str, t.Any]:
         "grace_seconds": 1,
         "tail": 2,
         "log_file": None,
+        "progress_pattern": "",
         **changes,
     }
 
@@ -231,7 +232,8 @@ def test_own_words_are_read_from_a_file_only(tmp_path: Path, make: t.Callable[[s
 )
 def test_read_output(tmp_path: Path, written: bytes, count: int, last: tuple[str, ...]) -> None:
     (tmp_path / "log.txt").write_bytes(written)
-    assert engine.read_output(str(tmp_path / "log.txt"), tail=2) == engine.Output(count, last)
+    output = engine.read_output(str(tmp_path / "log.txt"), tail=2)
+    assert (output.log_lines, output.last_lines) == (count, last)
 
 
 def test_directories_of_a_run_are_its_own(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.unit.plugins.module_utils.test__container_engine import container_of,
 
 @pytest.fixture(autouse=True)
 def log_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter([Frame(1, "t", b"one\n")]))
+    monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter([Frame(1, "t", b"epoch 1/2 loss 0.5\n")]))
 
 
 def state_in(directory: Path, **state: t.Any) -> State:
@@ -48,10 +48,24 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "duration_seconds": 10.0,
         "exit_code": 3,
         "reason": "exit code 3",
+        "decisive_lines": [],
+        "may_be_retried": False,
+        "progress": {"epoch": 1, "epochs": 2, "step": None, "steps": None, "percent": 50.0},
+        "metrics": {"loss": 0.5},
     }
     assert "secret" not in json.dumps(found)
-    assert Path(state.directory, "log.txt").read_text() == "one\n"
+    assert Path(state.directory, "log.txt").read_text() == "epoch 1/2 loss 0.5\n"
     assert state.checkpoints_directory == "/efs/runs/a/checkpoints"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "epoch"),
+    [pytest.param("/(?P<epoch>[0-9])", 2, id="of the settings"), pytest.param("(", 1, id="that cannot be used")],
+)
+def test_progress_is_read_by_the_pattern(tmp_path: Path, pattern: str, epoch: int) -> None:
+    state = state_in(tmp_path)
+    Path(state.directory, "settings.json").write_text(json.dumps({"progress_pattern": pattern}))
+    assert record.run_on_node(state)["progress"]["epoch"] == epoch
 
 
 def test_a_run_without_settings_has_the_name_of_its_host(tmp_path: Path) -> None:

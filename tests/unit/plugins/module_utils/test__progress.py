@@ -73,6 +73,13 @@ def test_how_much_is_done(lines: list[str], percent: float | None) -> None:
     assert read(*lines).position()["percent"] == percent
 
 
+def test_what_one_line_says() -> None:
+    said = progress.Reader().add("epoch 1/2 step 3/4 loss 0.5")
+    assert said is not None
+    assert (said.epoch, said.epochs, said.step, said.steps, said.metrics) == (1, 2, 3, 4, {"loss": 0.5})
+    assert progress.Reader().add("it begins") is None
+
+
 def test_a_new_epoch_begins_with_no_step() -> None:
     found = read("epoch 1/2 step 9/10", "epoch 2/2").position()
     assert (found["step"], found["steps"], found["percent"]) == (None, None, 50.0)
