@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
+from ansible_collections.trainyard.aws.plugins.module_utils._progress_line import Pace, line_of_parts, parts_of
 
 display = Display()
 
@@ -30,8 +33,12 @@ WAIT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 10.0
 
 _MARKER_PREFIX = "trainyard-follow-"
-# This file is imported by ansible-playbook itself, before it forks the worker that runs the task.
+_CLEAR_LINE = "\r\x1b[K"
+# This file is imported by ansible-playbook itself, before it forks the worker that runs the task. The worker has no terminal.
 _COMMAND = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+_TERMINAL = os.isatty(1) and os.environ.get("TERM", "dumb") != "dumb"
+_COLUMNS = shutil.get_terminal_size().columns
+_PLAIN = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
 @atexit.register
@@ -72,7 +79,11 @@ class Following:
         self._task_vars = task_vars
         self._run_id = options["run_id"]
         self._node = task_vars.get("inventory_hostname", "the node")
-        self._prefix = f"[{self._node}] " if len(task_vars.get("ansible_play_hosts_all", ())) > 1 else ""
+        several = len(task_vars.get("ansible_play_hosts_all", ())) > 1
+        self._prefix = f"[{self._node}] " if several else ""
+        self._screen = StatusLine() if _TERMINAL and not several else PlainLines(options["progress_interval_seconds"])
+        self._reader = Reader(options["progress_pattern"])
+        self._pace = Pace()
         self._marker = Path(C.DEFAULT_LOCAL_TMP) / f"{_MARKER_PREFIX}{os.getpid()}"
 
     def follow(self, started: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -89,8 +100,10 @@ class Following:
                 else self._ask("training_container", dict(self._action._task.args))
             )
         finally:
+            self._screen.close()
             self._marker.unlink(missing_ok=True)
         if "exit_code" in ended:
+            self._say_progress_at_the_end()
             self._say(f'Run "{self._run_id}" ended after {ended["duration_seconds"]} s: {sanitise(ended["reason"])}')
         return {**ended, **{key: started[key] for key in ("changed", "steps", "attached", "diff") if key in started}}
 
@@ -111,6 +124,7 @@ class Following:
             if answer.get("failed"):
                 return {"msg": answer.get("msg", "The log cannot be read.")}
             self._show(answer["lines"])
+            self._show_progress(answer["lines"], answer.get("status") or {})
             if answer["ended"]:
                 return {}
             # An empty log has no place to point to yet, and its first lines must not be cut to a tail then.
@@ -164,21 +178,89 @@ class Following:
     def _show(self, lines: list[str]) -> None:
         if lines and not self._action._task.no_log:
             # One message for all of them: whole lines of several nodes interleave, and a burst does not fill the queue.
-            _display("\n".join(self._prefix + sanitise(line) for line in lines))
+            self._screen.show("\n".join(self._prefix + sanitise(line) for line in lines))
+
+    def _show_progress(self, lines: list[str], status: dict[str, t.Any]) -> None:
+        if self._action._task.no_log:
+            return
+        now = time.monotonic()
+        self._reader.add_all([sanitise(line) for line in lines])
+        progress = self._reader.progress
+        self._pace.add(now, progress.fraction)
+        known = parts_of(progress, status, None, _PLAIN)
+        self._screen.progress(
+            now, self._prefix, known, parts_of(progress, status, self._pace.seconds_left(now), _PLAIN)
+        )
+
+    def _say_progress_at_the_end(self) -> None:
+        parts = parts_of(self._reader.progress, {}, None, _PLAIN)
+        if parts:
+            self._say(f"At the end: {line_of_parts(parts, plain=_PLAIN)}")
 
     def _say(self, text: str) -> None:
-        _display(self._prefix + text)
+        self._screen.show(self._prefix + text)
 
 
-def _display(text: str) -> None:
-    """Show it, and only then be interrupted.
+class PlainLines:
+    """Where there is no terminal, or several nodes write: now and then a line of progress, if it says anything new."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._last: tuple[float, list[str]] | None = None
+
+    def show(self, text: str) -> None:
+        _display([(text, True)])
+
+    def progress(self, now: float, prefix: str, known: list[str], parts: list[str]) -> None:
+        """``known`` are the parts without those that change with time alone."""
+        if self._last is None:
+            self._last = (now, [])
+        then, before = self._last
+        if self._interval and now - then >= self._interval and known != before:
+            self._last = (now, known)
+            self.show(f"{prefix}Progress: {line_of_parts(parts, plain=_PLAIN)}")
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+class StatusLine:
+    """On a terminal: the log goes by above a line that is drawn anew."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def show(self, text: str) -> None:
+        clear = [(_CLEAR_LINE, False)] if self._line else []
+        _display([*clear, (text, True), *self._drawn()])
+
+    def progress(self, now: float, prefix: str, known: list[str], parts: list[str]) -> None:
+        line = line_of_parts(parts, width=_COLUMNS - 1, plain=_PLAIN)
+        if line != self._line:
+            self._line = line
+            _display(self._drawn() or [(_CLEAR_LINE, False)])
+
+    def close(self) -> None:
+        """Whatever comes next finds the cursor at the start of an empty line."""
+        if self._line:
+            self._line = ""
+            _display([(_CLEAR_LINE, False)])
+
+    def _drawn(self) -> list[tuple[str, bool]]:
+        return [(_CLEAR_LINE + self._line, False)] if self._line else []
+
+
+def _display(pieces: list[tuple[str, bool]]) -> None:
+    """Show texts, each a line of its own or not, and only then be interrupted.
 
     Ctrl-C ends a worker wherever it is. One that ended inside the queue to the screen would keep the queue's lock for ever, and
     ansible-playbook, which sends its own last word through that queue, would hang.
     """
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
-        display.display(text)
+        for text, is_line in pieces:
+            # What is no line belongs to the screen alone, and not to the log of Ansible.
+            display.display(text, newline=is_line, screen_only=not is_line)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 

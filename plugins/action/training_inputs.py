@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "hyperparameters_path": {"type": "str"},
     "channels": {"type": "dict"},
     "results": {"type": "str"},
+    "progress_pattern": {"type": "str"},
     "variable_prefix": {"type": "str", "default": ""},
 }
 

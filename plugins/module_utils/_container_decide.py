@@ -13,7 +13,6 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
-    RUN_ID_PATTERN,
     Ending,
     Spec,
     State,
@@ -21,6 +20,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     TrainingError,
     Ulimit,
     Volume,
+    run_id_fault,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, pattern_of
 from ansible_collections.trainyard.aws.plugins.module_utils._verdict import clue_in
@@ -36,18 +36,8 @@ _CODES_FROM_OUTSIDE = frozenset(
     128 + int(each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
 )
 _SHELL_CODES = {126: "the command cannot be executed", 127: "the command is not in the image"}
-_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _NANOSECONDS = re.compile(r"\.(\d{1,9})\d*")
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$", re.IGNORECASE)
-
-
-def run_id_fault(run_id: str) -> str:
-    """What is wrong with a run id, or nothing."""
-    if re.match(RUN_ID_PATTERN, run_id) and not run_id.endswith("\n"):
-        return ""
-    return (
-        f'"{run_id}" is not a run id: lower-case letters, digits and hyphens, at most 40, not starting with a hyphen.'
-    )
 
 
 def bytes_of(size: str | None, option: str) -> int:
@@ -249,14 +239,6 @@ def _code_reason(code: int) -> str:
 
 def _in_mebibytes(size: int) -> str:
     return f"{size / 1024**2:.0f} MiB" if size else "of the node"
-
-
-def in_units(size: int) -> str:
-    """A size for people, such as 9.9 MB."""
-    if size < 1000:
-        return f"{size} bytes"
-    unit, factor = next(((name, each) for name, each in _UNITS if size >= each))
-    return f"{size / factor:.1f} {unit}"
 
 
 def seconds_between(started_at: str, finished_at: str) -> float:

@@ -25,6 +25,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_log impor
     frames_of,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    LABEL_PREFIX,
     NAME_PREFIX,
     Cursor,
     Frame,
@@ -36,6 +37,7 @@ BATCH_SECONDS = 0.15
 _REST_SECONDS = 0.05
 _ANSWER_SECONDS = 60
 _READ_SIZE = 256 * 1024
+_STATUS_CHARACTERS = 64 * 1024
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -60,8 +62,17 @@ class LogReader:
 
     def running(self) -> bool:
         """Whether the container has not ended."""
-        with self._get("json") as answer:
-            return json.loads(answer.response.read())["State"]["Status"] not in ("exited", "dead")
+        return self._container()["State"]["Status"] not in ("exited", "dead")
+
+    def status(self) -> dict[str, t.Any]:
+        """What watches over the run on this node says of it; nothing where it says nothing."""
+        try:
+            directory = self._container()["Config"]["Labels"][LABEL_PREFIX + "directory"]
+            with open(os.path.join(directory, "status.json"), encoding="utf-8") as file:
+                found = json.loads(file.read(_STATUS_CHARACTERS))
+        except (TrainingError, KeyError, OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def tail(self, count: int) -> Cursor:
         """The cursor in front of the last ``count`` lines."""
@@ -84,6 +95,10 @@ class LogReader:
     def all_frames(self) -> t.Iterator[Frame]:
         with self._get("logs", follow=0) as answer:
             yield from frames_of(answer.chunks())
+
+    def _container(self) -> dict[str, t.Any]:
+        with self._get("json") as answer:
+            return dict(json.loads(answer.response.read()))
 
     def _get(self, what: str, **query: t.Any) -> _Answer:
         try:

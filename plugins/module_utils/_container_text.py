@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import in_units
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Line
 
 _SEQUENCES = re.compile(
@@ -21,11 +20,20 @@ _SEQUENCES = re.compile(
 _UNSEEN = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
 def sanitise(text: str) -> str:
     """One line of text without anything that a terminal would obey."""
     return text if text.isprintable() else _UNSEEN.sub("", _SEQUENCES.sub("", text))
+
+
+def in_units(size: int) -> str:
+    """A size for people, such as 9.9 MB."""
+    if size < 1000:
+        return f"{size} bytes"
+    unit, factor = next(((name, each) for name, each in _UNITS if size >= each))
+    return f"{size / factor:.1f} {unit}"
 
 
 def text_of(line: Line) -> str:

@@ -5,12 +5,22 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
 NAME_PREFIX = "trainyard-run-"
 LABEL_PREFIX = "trainyard."
 RUN_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,39}$"
+
+
+def run_id_fault(run_id: str) -> str:
+    """What is wrong with a run id, or nothing."""
+    if re.match(RUN_ID_PATTERN, run_id) and not run_id.endswith("\n"):
+        return ""
+    return (
+        f'"{run_id}" is not a run id: lower-case letters, digits and hyphens, at most 40, not starting with a hyphen.'
+    )
 
 
 class TrainingError(Exception):

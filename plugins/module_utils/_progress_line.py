@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import typing as t
+import unicodedata
 from collections import deque
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
@@ -137,11 +138,18 @@ def line_of_parts(parts: t.Sequence[str], width: int = 0, plain: bool = False) -
     """The parts in one line; of a line that is too wide the last parts are left out, then its end."""
     separator = " | " if plain else " · "
     kept = deque(parts)
-    while width and len(kept) > 1 and len(separator.join(kept)) > width:
+    while width and len(kept) > 1 and columns_of(separator.join(kept)) > width:
         kept.pop()
     line = separator.join(kept)
     line = line.encode("ascii", "replace").decode("ascii") if plain else line
-    return line[:width] if width else line
+    while width and columns_of(line) > width:
+        line = line[:-1]
+    return line
+
+
+def columns_of(text: str) -> int:
+    """How wide a text is on a terminal. A status line that breaks into two could not be drawn anew."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def _position_parts(progress: Progress) -> list[str]:

@@ -14,8 +14,7 @@ import math
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import in_units
-from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import in_units, sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 8

@@ -77,15 +77,22 @@ ended:
   type: bool
   returned: success
   sample: false
+status:
+  description:
+    - What C(status.json) in the run's directory holds, written there by what watches over the run on the node. Nothing where there is none.
+  type: dict
+  returned: success
+  sample:
+    state: running
+    cost_usd: 0.4
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import run_id_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._container_log import format_cursor, parse_cursor
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import LOGS
 from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import text_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError, run_id_fault
 
 
 def main() -> None:
@@ -98,9 +105,11 @@ def main() -> None:
         reader = LogReader(params["run_id"])
         cursor = parse_cursor(params["cursor"]) if params["cursor"] else reader.tail(params["tail"])
         lines, after, ended = reader.read(cursor, params["wait_seconds"])
+        status = reader.status()
     except TrainingError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, lines=[text_of(line) for line in lines], cursor=format_cursor(after), ended=ended)
+    texts = [text_of(line) for line in lines]
+    module.exit_json(changed=False, lines=texts, cursor=format_cursor(after), ended=ended, status=status)
 
 
 if __name__ == "__main__":

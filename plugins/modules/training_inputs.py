@@ -46,6 +46,9 @@ options:
   results:
     description: Where the results go, such as V(s3://bucket/runs).
     type: str
+  progress_pattern:
+    description: Regular expression that finds in a line of the log how far the training is, as M(trainyard.aws.training_container) takes it.
+    type: str
   variable_prefix:
     description: What to put before the options' names in messages, so that they name the user's variables.
     type: str

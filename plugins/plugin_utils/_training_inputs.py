@@ -15,8 +15,10 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import RESERVED_ENVIRONMENT, run_id_fault
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import RESERVED_ENVIRONMENT
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import run_id_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
+from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, pattern_of
 from ansible_collections.trainyard.aws.plugins.plugin_utils._json_places import Document, Path, caret, line_and_column
 
 _CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -81,6 +83,10 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
         faults.append(
             Fault(names.of("results"), f'"{results}" is not a place in a bucket.', "Write it as s3://bucket/runs.")
         )
+    try:
+        pattern_of(options["progress_pattern"] or "")
+    except PatternError as error:
+        faults.append(Fault(names.of("progress_pattern"), str(error), "Leave it empty for the usual ones."))
     return faults + environment_faults(names.of("environment"), options["environment"] or {})
 
 

@@ -77,7 +77,9 @@ class Task:
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     shown: list[str] = []
-    monkeypatch.setattr(plugin.display, "display", lambda text: shown.append(text))
+    monkeypatch.setattr(plugin.display, "display", lambda text, **options: shown.append(text))
+    monkeypatch.setattr(plugin, "_TERMINAL", False)
+    monkeypatch.setattr(plugin, "_PLAIN", False)
     monkeypatch.setattr(plugin.C, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(plugin.time, "sleep", lambda seconds: None)
     return shown
@@ -100,7 +102,7 @@ def test_ctrl_c_waits_while_something_is_handed_to_the_screen(
 ) -> None:
     waiting: list[set[int]] = []
     monkeypatch.setattr(
-        plugin.display, "display", lambda text: waiting.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        plugin.display, "display", lambda text, **options: waiting.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     )
     Task({"run_id": "a"}, [RUNNING, lines("one"), lines(ended=True), ENDED]).run()
     assert len(waiting) >= 3
@@ -225,3 +227,127 @@ def test_what_goes_on_is_said_at_the_end(screen: list[str], tmp_path: Path, monk
     ]
     plugin._say_what_goes_on()
     assert len(screen) == 2
+
+
+class Terminal:
+    """What a terminal of some columns would show, and what Ansible's own log would hold."""
+
+    def __init__(self) -> None:
+        self.rows = [""]
+        self.log: list[str] = []
+        self.history: list[str] = []
+
+    def display(self, text: str, newline: bool = True, screen_only: bool = False) -> None:
+        if not screen_only:
+            self.log.append(text)
+        for part in (text + ("\n" if newline else "")).replace(plugin._CLEAR_LINE, "\0").splitlines(keepends=True):
+            self.rows[-1] = (self.rows[-1] + part.rstrip("\n")).rpartition("\0")[2]
+            if part.endswith("\n"):
+                self.rows.append("")
+        self.history.append("\n".join(self.rows))
+
+
+@pytest.fixture
+def terminal(screen: list[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    made = Terminal()
+    monkeypatch.setattr(plugin, "_TERMINAL", True)
+    monkeypatch.setattr(plugin, "_COLUMNS", 60)
+    monkeypatch.setattr(plugin.display, "display", made.display)
+    return made
+
+
+def test_on_a_terminal_the_log_goes_by_above_a_status_line(terminal: Terminal) -> None:
+    status = {"accelerators": [{"utilization_percent": 93}], "cost_usd": 0.4}
+    answers = [
+        {**lines("epoch 1/4 loss 3.0"), "status": status},
+        {**lines("epoch 2/4 loss 2.0"), "status": status},
+        lines("bye", ended=True),
+    ]
+    Task({"run_id": "a"}, [RUNNING, *answers, ENDED]).run()
+    opening = terminal.rows[0]
+    assert f"{opening}\nepoch 1/4 loss 3.0\nepoch 1/4 · 25 % · loss 3 · accelerator 93 % · $0.40" in terminal.history
+    assert (
+        f"{opening}\nepoch 1/4 loss 3.0\nepoch 2/4 loss 2.0\nepoch 2/4 · 50 % · loss 2 █▁ · accelerator 93 % · $0.40"
+        in terminal.history
+    )
+    assert terminal.rows[1:] == [
+        "epoch 1/4 loss 3.0",
+        "epoch 2/4 loss 2.0",
+        "bye",
+        "At the end: epoch 2/4 · 50 % · loss 2 █▁",
+        'Run "a" ended after 2.0 s: finished',
+        "",
+    ]
+    assert not [text for text in terminal.log if "\r" in text or "\x1b" in text]
+
+
+def test_a_status_line_never_breaks_into_two(terminal: Terminal) -> None:
+    line = "{" + ", ".join(f'"{"猫" * 30}{number}": 1' for number in range(9)) + "}"
+    Task({"run_id": "a"}, [RUNNING, lines(line), lines(ended=True), ENDED]).run()
+    drawn = [text.rpartition("\n")[2] for text in terminal.history]
+    assert any(drawn)
+    assert all(len(text) + text.count("猫") < 60 for text in drawn[1:])
+
+
+def test_the_status_line_is_gone_when_the_following_fails(terminal: Terminal) -> None:
+    Task({"run_id": "a"}, [RUNNING, lines("epoch 1/2 loss 3"), {"failed": True, "msg": "gone"}]).run()
+    assert terminal.rows[-1] == ""
+
+
+def test_lost_and_found_is_said_above_the_status_line(terminal: Terminal) -> None:
+    Task({"run_id": "a"}, [RUNNING, lines("epoch 1/2 loss 3"), LOST, lines(ended=True), ENDED]).run()
+    assert any(text.endswith("Trying again for 600 s.\nepoch 1/2 · 50 % · loss 3") for text in terminal.history)
+
+
+def test_several_nodes_have_no_status_line(terminal: Terminal) -> None:
+    Task({"run_id": "a"}, [RUNNING, lines("epoch 1/2 loss 3", ended=True), ENDED], hosts=2).run()
+    assert all(text.endswith("\n") for text in terminal.history)
+    assert "[node-0] At the end: epoch 1/2 · 50 % · loss 3" in terminal.rows
+
+
+def test_progress_is_said_now_and_then_when_it_is_news(screen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 100_000, 20))
+    monkeypatch.setattr(plugin.time, "monotonic", lambda: next(clock))
+    said = ["epoch 1/9", "epoch 2/9", "x", "y", "epoch 3/9", "z", "x"]
+    answers = [lines(text) for text in said]
+    Task({"run_id": "a"}, [RUNNING, *answers, lines(ended=True), ENDED]).run()
+    told = [text for text in screen if text.startswith("Progress: ")]
+    assert told == ["Progress: epoch 2/9 · 11 %", "Progress: epoch 3/9 · 22 % · 4 min left"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "texts"),
+    [pytest.param(0, ["epoch 1/9", "epoch 2/9"], id="never"), pytest.param(30, ["one", "two"], id="nothing known")],
+)
+def test_no_progress_is_said(
+    screen: list[str], monkeypatch: pytest.MonkeyPatch, interval: int, texts: list[str]
+) -> None:
+    clock = iter(range(0, 100_000, 50))
+    monkeypatch.setattr(plugin.time, "monotonic", lambda: next(clock))
+    task = Task(
+        {"run_id": "a", "progress_interval_seconds": interval},
+        [RUNNING, *map(lines, texts), *map(lines, texts), lines(ended=True), ENDED],
+    )
+    task.run()
+    assert not [text for text in screen if text.startswith("Progress: ")]
+
+
+def test_progress_is_read_by_the_pattern(screen: list[str]) -> None:
+    task = Task(
+        {"run_id": "a", "progress_pattern": "round (?P<epoch>[0-9]+)"}, [RUNNING, lines("round 3", ended=True), ENDED]
+    )
+    task.run()
+    assert "At the end: epoch 3" in screen
+
+
+def test_without_utf8_all_is_plain(screen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "_PLAIN", True)
+    Task({"run_id": "a"}, [RUNNING, lines("epoch 1/2 loss 3", "loss 1", ended=True), ENDED]).run()
+    assert "At the end: epoch 1/2 | 50 % | loss 1 #_" in screen
+
+
+def test_a_secret_log_has_no_progress(screen: list[str]) -> None:
+    task = Task({"run_id": "a"}, [RUNNING, lines("epoch 1/2 loss 3", ended=True), ENDED])
+    task.action._task.no_log = True
+    task.run()
+    assert not [text for text in screen if "epoch" in text]

@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_decide as decide
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Ending, Spec, State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    Ending,
+    Spec,
+    State,
+    TrainingError,
+    run_id_fault,
+)
 
 PARAMS: dict[str, t.Any] = {
     "run_id": "digits-001",
@@ -67,7 +73,7 @@ def state_like(want: Spec, **changes: t.Any) -> State:
     ],
 )
 def test_run_id_fault(run_id: str, good: bool) -> None:
-    assert (decide.run_id_fault(run_id) == "") is good
+    assert (run_id_fault(run_id) == "") is good
 
 
 @pytest.mark.parametrize(
@@ -303,20 +309,6 @@ def test_a_stopped_run_needs_no_clue() -> None:
 def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
     with pytest.raises(TrainingError, match="Cannot use this progress_pattern"):
         decide.spec_of({**PARAMS, "progress_pattern": pattern})
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        pytest.param(0, "0 bytes", id="nothing"),
-        pytest.param(999, "999 bytes", id="bytes"),
-        pytest.param(1000, "1.0 kB", id="kB"),
-        pytest.param(9_900_000, "9.9 MB", id="MB"),
-        pytest.param(3 * 10**12, "3.0 TB", id="TB"),
-    ],
-)
-def test_in_units(size: int, text: str) -> None:
-    assert decide.in_units(size) == text
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ class Docker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.pieces: list[tuple[float, bytes]] = []  # seconds to wait, then bytes
         self.stays_open = False
         self.status = "exited"
+        self.labels: dict[str, str] = {}
         self.asked: list[str] = []
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
@@ -51,7 +52,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send_log()
 
     def _send_state(self) -> None:
-        body = json.dumps({"State": {"Status": self.server.status}}).encode()
+        state = {"State": {"Status": self.server.status}, "Config": {"Labels": self.server.labels}}
+        body = json.dumps(state).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -146,3 +148,27 @@ def test_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     with pytest.raises(TrainingError, match="systemctl status docker"):
         LogReader("a").read(log.START, 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [
+        pytest.param('{"state": "running", "cost_usd": 0.4}', {"state": "running", "cost_usd": 0.4}, id="written"),
+        pytest.param(None, {}, id="missing"),
+        pytest.param("", {}, id="empty"),
+        pytest.param('{"state": "run', {}, id="half"),
+        pytest.param("[1]", {}, id="no mapping"),
+        pytest.param("[" * 100_000, {}, id="deep"),
+        pytest.param("\x00", {}, id="binary"),
+    ],
+)
+def test_status_of_a_run(docker: Docker, tmp_path: Path, written: str | None, status: dict[str, t.Any]) -> None:
+    docker.labels = {"trainyard.directory": str(tmp_path)}
+    if written is not None:
+        (tmp_path / "status.json").write_text(written)
+    assert LogReader("a").status() == status
+
+
+def test_status_of_a_run_that_is_gone(docker: Docker) -> None:
+    assert LogReader("a").status() == {}
+    assert LogReader("b").status() == {}

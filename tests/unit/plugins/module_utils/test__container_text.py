@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise, text_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import in_units, sanitise, text_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Line
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -58,3 +58,17 @@ def test_nothing_gets_through_that_a_terminal_obeys(text: str) -> None:
 )
 def test_text_of(line: Line, shown: str) -> None:
     assert text_of(line) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        pytest.param(0, "0 bytes", id="nothing"),
+        pytest.param(999, "999 bytes", id="bytes"),
+        pytest.param(1000, "1.0 kB", id="kB"),
+        pytest.param(9_900_000, "9.9 MB", id="MB"),
+        pytest.param(3 * 10**12, "3.0 TB", id="TB"),
+    ],
+)
+def test_in_units(size: int, text: str) -> None:
+    assert in_units(size) == text

@@ -18,6 +18,7 @@ OPTIONS: dict[str, t.Any] = {
     "environment": None,
     "hyperparameters_path": None,
     "results": None,
+    "progress_pattern": None,
 }
 SCHEMA = {
     "type": "object",
@@ -52,6 +53,8 @@ SCHEMA = {
         pytest.param(
             {"results": "bucket/runs"}, 'training_run_results: "bucket/runs" is not a place in a bucket', id="no bucket"
         ),
+        pytest.param({"progress_pattern": "(?P<epoch>[0-9]+)"}, None, id="pattern"),
+        pytest.param({"progress_pattern": "("}, 'training_run_progress_pattern: "(" is no regular', id="odd pattern"),
         pytest.param({"environment": {"A": 1, "B": "x"}}, None, id="environment"),
         pytest.param(
             {"environment": {"a-b": "secret"}}, 'training_run_environment: "a-b" is not a name', id="odd name"
