@@ -210,6 +210,7 @@ class TestTrain:
         assert record["run_id"] == "good"
         assert record["exit_code"] == 0
         assert record["hyperparameters"] == {"lr": 0.1}
+        assert record["progress"]["epoch"] == 3
         assert re.search(r"sha256:[0-9a-f]{64}$", record["image_digest"])
         assert record["command"][:2] == ["sh", "-c"]
         assert record["started_at"] < record["finished_at"]
