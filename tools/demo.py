@@ -72,7 +72,7 @@ def show(demo: Demo, times: dict[str, float]) -> int:
             run("python", "-m", "lab", "up", "--state", demo.state, "--port", demo.port)
             enter(settings_of(demo.environment))
         # The training image does not depend on the stack: it is built and pushed while the stack is made.
-        image = start("python", "examples/digits/build.py", "--push", os.environ["LAB_REGISTRY_PUSH"])
+        image = start("python", "examples/build.py", "digits", "--push", os.environ["LAB_REGISTRY_PUSH"])
         with Step("preflight", "find everything that could stop the work later", times):
             demo.playbook("preflight")
         with Step("provision", "make network, storage, identity, bastion and node", times):

@@ -8,23 +8,16 @@ Reads and writes where SageMaker's containers do, so it trains there as it train
 from __future__ import annotations
 
 import json
-import os
 import time
-import traceback
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from contract import CHECKPOINTS, HYPERPARAMETERS, MODEL, failures_told, note, save
 from early_stopping import EarlyStopping
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
-
-ROOT = Path(os.environ.get("TRAINING_ROOT", "/opt/ml"))
-HYPERPARAMETERS = ROOT / "input" / "config" / "hyperparameters.json"
-CHECKPOINTS = ROOT / "checkpoints"
-MODEL = ROOT / "model"
-OUTPUT = ROOT / "output"
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 LINES_PER_EPOCH = 3
@@ -153,27 +146,6 @@ def newest_checkpoint() -> Path | None:
     return max(CHECKPOINTS.glob("epoch-*.pt"), default=None)
 
 
-def save(state: dict, path: Path) -> None:
-    """Under its name only when it is whole: the node may vanish at any moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
-
-
-def note(metrics: dict) -> None:
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    with (OUTPUT / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(metrics) + "\n")
-
-
 if __name__ == "__main__":
-    try:
+    with failures_told():
         main()
-    except Exception as error:
-        OUTPUT.mkdir(parents=True, exist_ok=True)
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        (OUTPUT / "failure").write_text(
-            f"{type(error).__name__}: {error} (line {last.lineno} of {Path(last.filename).name})\n"
-        )
-        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from examples.digits.early_stopping import EarlyStopping
+from examples.shared.early_stopping import EarlyStopping
 
 
 @pytest.mark.parametrize(
