@@ -117,6 +117,14 @@ class Engine:
         except APIError as error:
             raise _docker_error(f'Cannot {step.verb} the container of run "{want.run_id}"', error) from error
 
+    def signal(self, run_id: str, name: str) -> None:
+        """Send a signal to a run. One that has ended meanwhile needs none."""
+        try:
+            self._client.api.kill(NAME_PREFIX + run_id, signal=name)
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise _docker_error(f'Cannot send {name} to run "{run_id}"', error) from error
+
     def resolve(self, image: str) -> tuple[str, str]:
         """The image's id and its digest, from the registry if it is not here. Its digest is its id where no registry gave it."""
         try:

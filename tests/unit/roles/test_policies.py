@@ -77,6 +77,7 @@ def test_a_node_may_do_what_training_needs_and_nothing_else() -> None:
         ("Allow", "s3:PutObject", f"{ARN}/runs/*"),
         ("Allow", "s3:AbortMultipartUpload", f"{ARN}/runs/*"),
         ("Allow", "s3:ListMultipartUploadParts", f"{ARN}/runs/*"),
+        ("Allow", "s3:DeleteObject", f"{ARN}/runs/*/checkpoints/*"),
         ("Allow", "s3:ListBucket", ARN),
         ("Allow", "s3:GetObject", "arn:aws:s3:::my-bucket/images/*"),
         ("Allow", "s3:ListBucket", "arn:aws:s3:::my-bucket"),

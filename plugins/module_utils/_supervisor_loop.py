@@ -1,0 +1,451 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""One run from the start of its container to its results in the bucket, on the node, whoever else looks on."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import time_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import ending, mark_stopped
+from ansible_collections.trainyard.aws.plugins.module_utils._container_record import run_on_node
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
+    Accelerator,
+    Copy,
+    Settings,
+    Stop,
+    accelerator_list,
+    clock_after,
+    copies_are_late,
+    cost_usd,
+    cpu_percent,
+    idle_since,
+    notice_seconds,
+    spent_seconds,
+    stop_for,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_copies import Copier, Ended, Round
+from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import (
+    Journal,
+    Metadata,
+    Run,
+    accelerators,
+    memory_used_mib,
+    processor_times,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, place_of
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Bucket, collect
+
+TICK_SECONDS = 1
+STATUS_SECONDS = 5
+NOTICE_SECONDS = 5
+# Where no metadata service answers, the machine is none of EC2's.
+NO_METADATA_SECONDS = 60
+ACCELERATOR_SECONDS = 10
+USAGE_SECONDS = 60
+JOURNAL_SECONDS = 10
+REST_SECONDS = 10
+RETRY_SECONDS = 30
+LONGEST_PAUSE_SECONDS = 300
+# An image can take long to pull.
+START_SECONDS = 24 * 3600
+RESULTS_SECONDS = 24 * 3600
+EARLIER = "earlier"
+
+
+class Docker(t.Protocol):
+    """The part of Engine that supervises."""
+
+    def find(self, run_id: str) -> State | None: ...
+
+    def all(self) -> list[State]: ...
+
+    def signal(self, run_id: str, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Node:
+    """Everything outside that the supervision acts through."""
+
+    docker: t.Callable[[], Docker]
+    run: Run
+    s5cmd: Run
+    metadata: Metadata
+    shutdown: t.Callable[[], None]
+    sleep: t.Callable[[float], None] = time.sleep
+    now: t.Callable[[], float] = time.time
+
+
+class Timer:
+    """Says yes once in so many seconds, and the first time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        if now < self._next:
+            return False
+        self._next = now + self.seconds
+        return True
+
+    def wait(self, now: float, seconds: float) -> None:
+        self._next = now + seconds
+
+
+class Copying:
+    """Rounds of copying beside the watching. What a round found is taken over by the one who watches."""
+
+    def __init__(self, settings: Settings, node: Node, journal: Journal, root: str) -> None:
+        self.place = place_of(settings.results, settings.run_id) if settings.results else ""
+        self._settings = settings
+        self._node = node
+        self._journal = journal
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._job: Future[Round] | None = None
+        self._letter: Future[None] | None = None
+        self._timer = Timer(settings.checkpoint_interval_seconds)
+        self._letters = Timer(JOURNAL_SECONDS)
+        self._last_good = node.now()
+        self._fault = ""
+        self.late = False
+        self.newest: dict[str, str] | None = None
+        self.copies: dict[str, Copy] = {}
+        rest = min(REST_SECONDS, settings.checkpoint_interval_seconds / 2)
+        bucket = Bucket(node.s5cmd, f"{self.place}/{CHECKPOINTS}")
+        latest = os.path.join(journal.directory, "latest.json")
+        self._copier = Copier(bucket, root, latest, settings.node_rank, settings.checkpoints_kept, rest)
+        self._timer.wait(self._last_good, settings.checkpoint_interval_seconds)
+
+    def earlier_seconds(self) -> float:
+        """Raises TrainingError."""
+        return self._copier.earlier_seconds() if self.place else 0.0
+
+    def tick(self, seconds: float) -> None:
+        """Take over what was copied, and begin what is due."""
+        if not self.place:
+            return
+        now = self._node.now()
+        if self._job is not None and self._job.done():
+            self._take(self._job)
+            self._job = None
+        if self._job is None and self._timer.due(now):
+            self._job = self._pool.submit(self._copier.round, dict(self.copies), seconds)
+        if self._journal.unsent and (self._letter is None or self._letter.done()) and self._letters.due(now):
+            self._letter = self._pool.submit(self._send_quietly)
+        late = copies_are_late(now, self._last_good, self._settings.checkpoint_interval_seconds)
+        if late != self.late:
+            self.late = late
+            self._journal.event(*(("copies_late", self._fault) if late else ("copies_caught_up", "")))
+
+    def finish(self, seconds: float, ended: Ended) -> None:
+        """The last round. Raises TrainingError."""
+        if self._job is not None:
+            try:
+                self._take_over(self._job.result())
+            except (TrainingError, OSError):
+                pass  # the last round copies it
+            self._job = None
+        if self.place:
+            self._take_over(self._copier.round(self.copies, seconds, ended))
+
+    def send_journal(self) -> None:
+        """Raises TrainingError."""
+        self._journal.unsent = False
+        try:
+            Bucket(self._node.s5cmd, self.place).upload(self._journal.sources())
+        except TrainingError:
+            self._journal.unsent = True
+            raise
+
+    def _send_quietly(self) -> None:
+        try:
+            self.send_journal()
+        except TrainingError:
+            pass  # the rounds say so
+
+    def _take(self, job: Future[Round]) -> None:
+        try:
+            self._take_over(job.result())
+        except (TrainingError, OSError) as error:
+            if str(error) != self._fault:
+                self._fault = str(error)
+                self._journal.event("copy_failed", self._fault)
+            self._timer.wait(self._node.now(), min(RETRY_SECONDS, self._settings.checkpoint_interval_seconds))
+
+    def _take_over(self, done: Round) -> None:
+        self.copies, self._fault = done.copies, ""
+        self._last_good = self._node.now()
+        if done.copied:
+            self.newest = {"name": done.newest, "time": done.time}
+            self._journal.event("checkpoint_copied", ", ".join(_some(done.copied)))
+        if done.removed:
+            self._journal.event("checkpoint_removed", ", ".join(_some(done.removed)))
+        if done.not_removed:
+            self._journal.event("checkpoint_not_removed", done.not_removed)
+
+
+def _some(paths: t.Sequence[str]) -> list[str]:
+    return [*paths[:5], f"and {len(paths) - 5} more"] if len(paths) > 5 else list(paths)
+
+
+class Watch:
+    """What is known of the run while it goes on."""
+
+    def __init__(self, settings: Settings, node: Node, journal: Journal) -> None:
+        self._settings = settings
+        self._node = node
+        self._journal = journal
+        self.accelerators: list[Accelerator] = []
+        self._idle_since: float | None = None
+        self._notice: float | None = None
+        self._accelerator_timer = Timer(ACCELERATOR_SECONDS)
+        self._notice_timer = Timer(NOTICE_SECONDS)
+        self._usage_timer = Timer(USAGE_SECONDS)
+        self._processor: list[int] = []
+
+    def tick(self) -> None:
+        now = self._node.now()
+        if self._accelerator_timer.due(now):
+            self.accelerators = accelerators(self._node.run)
+            self._idle_since = idle_since(
+                self._idle_since, now, self.accelerators, self._settings.idle_threshold_percent
+            )
+        if self._notice_timer.due(now):
+            self._ask_for_notice(now)
+        if self._usage_timer.due(now):
+            self._write_usage()
+
+    def stop(self, seconds: float) -> Stop | None:
+        now = self._node.now()
+        idle = now - self._idle_since if self._idle_since is not None else 0
+        left = self._notice - now if self._notice is not None else None
+        return stop_for(self._settings, seconds, idle, left)
+
+    def _ask_for_notice(self, now: float) -> None:
+        try:
+            answer = self._node.metadata.spot_notice()
+        except OSError:
+            self._notice_timer.wait(now, NO_METADATA_SECONDS)
+            return
+        if answer:
+            self._notice = now + notice_seconds(answer, now)
+
+    def _write_usage(self) -> None:
+        times = processor_times()
+        usage = {
+            "accelerators": accelerator_list(self.accelerators),
+            "cpu_percent": cpu_percent(self._processor, times) if self._processor else None,
+            "memory_used_mib": memory_used_mib(),
+        }
+        self._processor = times
+        self._journal.usage(usage)
+
+
+class Supervision:
+    """The whole of it, for one start of the container."""
+
+    def __init__(self, settings: Settings, directory: str, node: Node) -> None:
+        self._settings = settings
+        self._node = node
+        self._journal = Journal(directory, settings.node_rank)
+        memory = self._journal.memory()
+        self._clock: dict[str, float] = memory.get("clock", {})
+        self._ended = memory.get("ended", "")
+        root = settings.checkpoints_directory or os.path.join(directory, CHECKPOINTS)
+        self._copying = Copying(settings, node, self._journal, root)
+        self._copying.copies = {path: Copy(*copy) for path, copy in memory.get("copies", {}).items()}
+        self._copying.newest = memory.get("newest")
+        self._watch = Watch(settings, node, self._journal)
+        self._status_timer = Timer(STATUS_SECONDS)
+        self._stop: Stop | None = None
+        self._kill_at = 0.0
+        self._killed = False
+
+    def supervise(self) -> None:
+        """Returns when nothing is left to do for this run on this node."""
+        state = self._wait_for_container()
+        if state is None or _start_of(state) == self._ended:
+            return
+        self._journal.event("supervision_started", f"container {state.container_id[:12]}")
+        self._look_back()
+        last = state
+        while state is not None and not state.ended:
+            last = state
+            self._tick(state)
+            self._node.sleep(TICK_SECONDS)
+            state = self._find(state)
+        if state is None:
+            self._journal.event("container_removed")
+            self._remember(_start_of(last))
+            self._status("ended")
+        else:
+            self._end(state)
+
+    # ---- While it goes on ------------------------------------------------------------------------------------------
+
+    def _wait_for_container(self) -> State | None:
+        deadline = self._node.now() + START_SECONDS
+        while self._node.now() < deadline:
+            state = self._find(None)
+            if state is not None:
+                return state
+            self._node.sleep(TICK_SECONDS)
+        self._journal.event("gave_up", "no container of this run was ever started")
+        return None
+
+    def _find(self, last: State | None) -> State | None:
+        """That Docker cannot be reached says nothing about the run: it is as it was."""
+        try:
+            return self._node.docker().find(self._settings.run_id)
+        except (TrainingError, OSError):
+            return last
+
+    def _look_back(self) -> None:
+        """The time that the run has trained on another node counts."""
+        if self._clock:
+            return
+        try:
+            self._clock[EARLIER] = self._copying.earlier_seconds()
+        except (TrainingError, OSError) as error:
+            self._journal.event("earlier_time_unknown", str(error))
+
+    def _tick(self, state: State) -> None:
+        started = time_of(state.started_at)
+        if state.running and started:
+            self._clock = clock_after(self._clock, _start_of(state), self._node.now() - started.timestamp())
+            self._watch.tick()
+            self._hold_to_limits(state)
+        seconds = spent_seconds(self._clock)
+        self._copying.tick(seconds)
+        if self._status_timer.due(self._node.now()):
+            self._status("stopping" if self._stop else "running")
+            self._remember()
+
+    def _hold_to_limits(self, state: State) -> None:
+        now = self._node.now()
+        if self._stop is None:
+            self._stop = self._watch.stop(spent_seconds(self._clock))
+            if self._stop is not None:
+                mark_stopped(state.directory, self._stop.why)
+                self._journal.event(self._stop.event, f"{self._stop.why}; {self._stop.grace_seconds} s of grace")
+                self._kill_at = now + self._stop.grace_seconds
+                self._signal("SIGTERM")
+        elif now >= self._kill_at and not self._killed:
+            self._killed = True
+            self._journal.event("killed", f"it did not end within {self._stop.grace_seconds} s")
+            self._signal("SIGKILL")
+
+    def _signal(self, name: str) -> None:
+        try:
+            self._node.docker().signal(self._settings.run_id, name)
+        except (TrainingError, OSError) as error:
+            self._journal.event("signal_failed", str(error))
+
+    def _status(self, state: str) -> None:
+        price = self._settings.price_per_hour_usd or None
+        self._journal.status(
+            {
+                "state": state,
+                "accelerators": accelerator_list(self._watch.accelerators),
+                "price_per_hour_usd": price,
+                "cost_usd": cost_usd(self._settings, spent_seconds(self._clock)),
+                "newest_checkpoint": self._copying.newest,
+                "copies_late": self._copying.late,
+            }
+        )
+
+    def _remember(self, ended: str = "") -> None:
+        self._journal.remember(
+            {
+                "clock": self._clock,
+                "copies": self._copying.copies,
+                "newest": self._copying.newest,
+                "ended": ended or self._ended,
+            }
+        )
+
+    # ---- When it is over -------------------------------------------------------------------------------------------
+
+    def _end(self, state: State) -> None:
+        self._watch.accelerators = []
+        self._status("copying")
+        self._clock = clock_after(self._clock, _start_of(state), _seconds_of(state))
+        self._journal.event("container_ended", ending(state).reason)
+        home = self._bring_home(state)
+        leaves = home and self._settings.when_finished != "keep" and bool(self._copying.place)
+        if leaves and not (self._stop and self._stop.event == "spot_interruption"):
+            self._leave()
+        self._remember(_start_of(state))
+        self._status("ended")
+        if leaves:
+            self._node.shutdown()
+
+    def _bring_home(self, state: State) -> bool:
+        """Have the results in the bucket and verified, however often it takes."""
+        deadline, pause, fault = self._node.now() + RESULTS_SECONDS, TICK_SECONDS, ""
+        finished = time_of(state.finished_at)
+        ended = Ended(state.exit_code, finished.timestamp() if finished else self._node.now())
+        while True:
+            try:
+                self._copying.finish(spent_seconds(self._clock), ended)
+                self._collect(state)
+                return True
+            except (TrainingError, OSError) as error:
+                if str(error) != fault:
+                    fault = str(error)
+                    self._journal.event("results_failed", fault)
+            self._status("copying")
+            if self._node.now() >= deadline:
+                self._journal.event("results_given_up", "the node stays, or what the run made would be lost")
+                return False
+            self._node.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _collect(self, state: State) -> None:
+        params = {
+            "run": run_on_node(state),
+            "directory": state.directory,
+            "checkpoints_directory": state.checkpoints_directory,
+            "destination": self._settings.results,
+        }
+        result = collect(params, self._node.s5cmd, False)
+        if not self._copying.place:
+            self._journal.event("results_recorded", result["record_file"])
+            return
+        self._journal.event("results_collected", result["destination"])
+        self._copying.send_journal()
+
+    def _leave(self) -> None:
+        """Wait until nobody needs this node, then for those who follow the run to read how it ended."""
+        while self._others_train():
+            self._node.sleep(RETRY_SECONDS)
+        what, linger = self._settings.when_finished, self._settings.linger_seconds
+        self._journal.event("shutdown", f"when_finished is {what}; the node goes down in {linger} s")
+        try:
+            self._copying.send_journal()
+        except TrainingError:
+            pass  # the results are there; only the last word is missing
+        self._node.sleep(linger)
+
+    def _others_train(self) -> bool:
+        try:
+            return any(other.running for other in self._node.docker().all() if other.run_id != self._settings.run_id)
+        except (TrainingError, OSError):
+            return True
+
+
+def _start_of(state: State) -> str:
+    """A container can be started again, and each start counts by itself."""
+    return f"{state.container_id[:12]} {state.started_at}"
+
+
+def _seconds_of(state: State) -> float:
+    started, finished = time_of(state.started_at), time_of(state.finished_at)
+    return (finished - started).total_seconds() if started and finished else 0.0

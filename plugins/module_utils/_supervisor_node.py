@@ -1,0 +1,189 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""What the supervisor of a run sees and does on its node, but for Docker and the bucket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import stat
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
+    ACCELERATOR_QUERIES,
+    Accelerator,
+    File,
+    event_line,
+    parse_accelerators,
+    time_text,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import unsafe
+
+# (return code, stdout, stderr) of a program with its arguments and its input
+Run = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
+
+METADATA = "http://169.254.169.254"
+_TOKEN_SECONDS = 21600
+_ANSWER_SECONDS = 2
+_WRITING = os.O_WRONLY | os.O_RDWR
+
+
+# ---- Files ---------------------------------------------------------------------------------------------------------
+
+
+def look(root: str) -> dict[str, File]:
+    """Every regular file below a directory as it is now. Links are not followed, because the container wrote them."""
+    found = {}
+    for parent, dummy, names in os.walk(root):
+        for name in names:
+            source = os.path.join(parent, name)
+            try:
+                seen = os.lstat(source)
+            except OSError:
+                continue  # it is gone again
+            path = os.path.relpath(source, root)
+            if stat.S_ISREG(seen.st_mode) and not unsafe(path):
+                found[path] = File(seen.st_size, seen.st_mtime_ns, seen.st_dev, seen.st_ino)
+    return found
+
+
+def files_being_written(proc: str = "/proc") -> set[tuple[int, int]]:
+    """Device and inode of every file that a process of this node has open for writing, in whatever container."""
+    found = set()
+    for process in filter(str.isdigit, os.listdir(proc)):
+        descriptors = os.path.join(proc, process, "fd")
+        try:
+            numbers = os.listdir(descriptors)
+        except OSError:
+            continue
+        for number in numbers:
+            try:
+                seen = os.stat(os.path.join(descriptors, number))
+                if stat.S_ISREG(seen.st_mode) and _open_for_writing(os.path.join(proc, process, "fdinfo", number)):
+                    found.add((seen.st_dev, seen.st_ino))
+            except OSError:
+                continue
+    return found
+
+
+def _open_for_writing(description: str) -> bool:
+    with open(description, encoding="ascii") as file:
+        flags = next((line.split()[1] for line in file if line.startswith("flags:")), "0")
+    return bool(int(flags, 8) & _WRITING)
+
+
+def write_whole(path: str, text: str) -> None:
+    """Nobody ever reads half of it, and a crash leaves the old or the new one."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)
+
+
+# ---- The machine ---------------------------------------------------------------------------------------------------
+
+
+def accelerators(run: Run) -> list[Accelerator]:
+    """What the accelerators do; nothing where there are none or their tool does not answer."""
+    for query in ACCELERATOR_QUERIES:
+        code, out, dummy = run(query, None)
+        if code == 0:
+            return parse_accelerators(out)
+    return []
+
+
+def processor_times(path: str = "/proc/stat") -> list[int]:
+    with open(path, encoding="ascii") as file:
+        return [int(value) for value in file.readline().split()[1:9]]
+
+
+def memory_used_mib(path: str = "/proc/meminfo") -> int:
+    with open(path, encoding="ascii") as file:
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in file}
+    return (sizes["MemTotal"] - sizes.get("MemAvailable", sizes["MemFree"])) // 1024
+
+
+class Metadata:
+    """The instance's metadata service, version 2."""
+
+    def __init__(self, address: str = "") -> None:
+        self._address = urlsplit(address or os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or METADATA).netloc
+        self._token = ""
+
+    def spot_notice(self) -> str:
+        """What AWS says it will do with this spot instance; empty where it says nothing. Raises OSError where there is no service."""
+        status, text = self._get("spot/instance-action")
+        if status == 401:
+            self._token = ""
+            status, text = self._get("spot/instance-action")
+        return text if status == 200 else ""
+
+    def _get(self, path: str) -> tuple[int, str]:
+        if not self._token:
+            lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
+            status, token = self._ask("PUT", "/latest/api/token", lifetime)
+            if status != 200:
+                raise OSError(f"the metadata service gives no token ({status})")
+            self._token = token
+        return self._ask("GET", f"/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": self._token})
+
+    def _ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        except http.client.HTTPException as error:
+            raise OSError(f"the metadata service answers no HTTP: {error}") from error
+        finally:
+            connection.close()
+
+
+# ---- The run's own files -------------------------------------------------------------------------------------------
+
+
+class Journal:
+    """What the supervisor writes beside the run."""
+
+    def __init__(self, directory: str, node_rank: int) -> None:
+        self.directory = directory
+        self._rank = node_rank
+        self._memory = os.path.join(directory, "supervisor.json")
+        self.unsent = True
+
+    def sources(self) -> dict[str, str]:
+        """Path in the results, and path on the node, of what is appended to while the run goes on."""
+        names = {f"events-{self._rank}.jsonl": "events.jsonl", f"usage-{self._rank}.jsonl": "usage.jsonl"}
+        files = {path: os.path.join(self.directory, name) for path, name in names.items()}
+        return {path: file for path, file in files.items() if os.path.exists(file)}
+
+    def event(self, event: str, detail: str = "") -> None:
+        self._append("events.jsonl", event_line(time_text(time.time()), self._rank, event, detail))
+        self.unsent = True
+
+    def usage(self, values: t.Mapping[str, t.Any]) -> None:
+        line = {"time": time_text(time.time()), "node_rank": self._rank, **values}
+        self._append("usage.jsonl", json.dumps(line) + "\n")
+
+    def status(self, values: t.Mapping[str, t.Any]) -> None:
+        status = {"time": time_text(time.time()), "node_rank": self._rank, **values}
+        write_whole(os.path.join(self.directory, "status.json"), json.dumps(status) + "\n")
+
+    def remember(self, memory: t.Mapping[str, t.Any]) -> None:
+        write_whole(self._memory, json.dumps(memory) + "\n")
+
+    def memory(self) -> dict[str, t.Any]:
+        try:
+            with open(self._memory, encoding="utf-8") as file:
+                return dict(json.load(file))
+        except (OSError, ValueError):
+            return {}
+
+    def _append(self, name: str, line: str) -> None:
+        with open(os.path.join(self.directory, name), "a", encoding="utf-8") as file:
+            file.write(line)

@@ -1,0 +1,391 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervision of a run against a container, a clock and a bucket that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import typing as t
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
+from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_copies as copies
+from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_loop as loop
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Frame, State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import Settings, time_text
+
+from tests.unit.plugins.module_utils.test__container_engine import container_of, params_in
+
+START = 1_600_000_000.0
+PLACE = "s3://bucket/runs/a/"
+
+
+class Bucket:
+    """A bucket behind the command line of s5cmd."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.order: list[str] = []
+        self.refuses = False
+
+    def __call__(self, arguments: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
+        if self.refuses:
+            return 1, "", "ERROR AccessDenied: Access Denied status code: 403"
+        if "ls" in arguments:
+            prefix = arguments[-1].rstrip("*")
+            lines = [
+                json.dumps({"key": key, "type": "file", "size": len(body)})
+                for key, body in self.objects.items()
+                if key.startswith(prefix)
+            ]
+            return (0, "\n".join(lines), "") if lines else (1, "", "no object found")
+        if arguments[0] == "cat":
+            return 0, self.objects[arguments[1]].decode(), ""
+        for words in map(shlex.split, (data or "").splitlines()):
+            if words[0] == "rm":
+                del self.objects[words[2]]
+            else:
+                self.objects[words[3]] = Path(words[2]).read_bytes()
+                self.order.append(words[3].removeprefix(PLACE))
+        return 0, "", ""
+
+    def paths(self) -> set[str]:
+        return {key.removeprefix(PLACE) for key in self.objects}
+
+    def latest(self) -> dict[str, t.Any]:
+        return dict(json.loads(self.objects[f"{PLACE}checkpoints/LATEST"]))
+
+
+class Docker:
+    """A container that does what the test says, second by second."""
+
+    def __init__(self, directory: Path) -> None:
+        want = spec_of(params_in(directory))
+        Path(want.directory, "checkpoints").mkdir(parents=True)
+        self.directory = Path(want.directory)
+        self.state: State | None = replace(
+            engine._state_of(container_of(want)),
+            started_at=time_text(START),
+            checkpoints_directory=str(self.directory / "checkpoints"),
+        )
+        self.signals: list[str] = []
+        self.polite = True
+        self.others: list[State] = []
+        self.reachable = True
+        self.now = START
+
+    def find(self, run_id: str) -> State | None:
+        if not self.reachable:
+            raise TrainingError("Cannot reach Docker", "it is being restarted.", "Wait.")
+        return self.state if run_id == "a" else None
+
+    def all(self) -> list[State]:
+        return self.others
+
+    def signal(self, run_id: str, name: str) -> None:
+        self.signals.append(name)
+        if name == "SIGKILL" or self.polite:
+            self.end(137 if name == "SIGKILL" else 143)
+
+    def end(self, exit_code: int) -> None:
+        assert self.state is not None
+        self.state = replace(self.state, status="exited", exit_code=exit_code, finished_at=time_text(self.now))
+
+
+class Metadata:
+    def __init__(self) -> None:
+        self.answer: str | None = ""
+
+    def spot_notice(self) -> str:
+        if self.answer is None:
+            raise OSError("timed out")
+        return self.answer
+
+
+class World:
+    """A node. What happens when is said by ``at``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.docker = Docker(directory)
+        self.bucket = Bucket()
+        self.metadata = Metadata()
+        self.now = START
+        self.down_at = 0.0
+        self.use = ""
+        self._script: dict[float, t.Callable[[], object]] = {}
+
+    def at(self, seconds: float, act: t.Callable[[], object]) -> None:
+        self._script[START + seconds] = act
+
+    def sleep(self, seconds: float) -> None:
+        self.now = self.docker.now = self.now + seconds
+        for moment in sorted(moment for moment in self._script if moment <= self.now):
+            self._script.pop(moment)()
+        assert self.now < START + 3 * 24 * 3600, "it never ends"
+
+    def run(self, command: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
+        return (0, self.use, "") if self.use and command[0] == "nvidia-smi" else (127, "", "")
+
+    def shutdown(self) -> None:
+        self.down_at = self.now
+
+    def checkpoint(self, name: str, text: str = "x") -> None:
+        path = self.docker.directory / "checkpoints" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (self.now, self.now))
+
+    def supervise(self, **settings: t.Any) -> None:
+        wanted = {"results": "s3://bucket/runs", "checkpoint_interval_seconds": 60, **settings}
+        node = loop.Node(
+            docker=lambda: self.docker,
+            run=self.run,
+            s5cmd=self.bucket,
+            metadata=t.cast(t.Any, self.metadata),
+            shutdown=self.shutdown,
+            sleep=self.sleep,
+            now=lambda: self.now,
+        )
+        loop.Supervision(Settings(run_id="a", **wanted), str(self.docker.directory), node).supervise()
+
+    def file(self, name: str) -> t.Any:
+        return json.loads((self.docker.directory / name).read_text())
+
+    def events(self) -> list[str]:
+        lines = (self.docker.directory / "events.jsonl").read_text().splitlines()
+        return [json.loads(line)["event"] for line in lines]
+
+
+class AtOnce:
+    """A pool whose jobs are done when they are handed in."""
+
+    def __init__(self, max_workers: int) -> None:
+        assert max_workers == 1
+
+    def submit(self, function: t.Callable[..., t.Any], *args: t.Any) -> Future[t.Any]:
+        future: Future[t.Any] = Future()
+        try:
+            future.set_result(function(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter([Frame(1, "t", b"one\n")]))
+    monkeypatch.setattr(loop, "ThreadPoolExecutor", AtOnce)
+    monkeypatch.setattr(copies.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(copies, "files_being_written", lambda: set())
+    return World(tmp_path)
+
+
+def test_a_run_to_its_end(world: World) -> None:
+    world.at(30, lambda: world.checkpoint("epoch-1.pt"))
+    world.at(90, lambda: world.docker.end(0))
+    world.supervise(price_per_hour_usd=3.6)
+    assert world.events() == ["supervision_started", "checkpoint_copied", "container_ended", "results_collected"]
+    assert world.bucket.paths() == {
+        "checkpoints/epoch-1.pt",
+        "checkpoints/LATEST",
+        "log.txt",
+        "run.json",
+        "events-0.jsonl",
+        "usage-0.jsonl",
+    }
+    assert world.bucket.latest()["name"] == "epoch-1.pt"
+    assert world.bucket.order.count("checkpoints/epoch-1.pt") == 1
+    status = world.file("status.json")
+    assert (status["state"], status["cost_usd"], status["copies_late"]) == ("ended", 0.09, False)
+    assert status["newest_checkpoint"]["name"] == "epoch-1.pt"
+    assert world.down_at == 0
+
+
+def test_latest_comes_after_what_it_points_to(world: World) -> None:
+    world.at(10, lambda: world.checkpoint("epoch-1.pt"))
+    world.at(70, lambda: world.checkpoint("epoch-2.pt"))
+    world.at(150, lambda: world.docker.end(0))
+    world.supervise()
+    checkpoints = [path for path in world.bucket.order if path.startswith("checkpoints/")]
+    assert checkpoints == [
+        "checkpoints/epoch-1.pt",
+        "checkpoints/LATEST",
+        "checkpoints/epoch-2.pt",
+        "checkpoints/LATEST",
+    ]
+
+
+def test_only_the_newest_are_kept(world: World) -> None:
+    for number in range(1, 5):
+        world.at(60 * number - 30, lambda number=number: world.checkpoint(f"epoch-{number}.pt"))
+    world.at(20, lambda: world.checkpoint("best.pt"))
+    world.at(300, lambda: world.docker.end(0))
+    (world.docker.directory / "settings.json").write_text('{"checkpoints_kept": 2}')
+    world.supervise(checkpoints_kept=2)
+    kept = {path for path in world.bucket.paths() if path.endswith(".pt")}
+    assert kept == {"checkpoints/best.pt", "checkpoints/epoch-3.pt", "checkpoints/epoch-4.pt"}
+    assert "checkpoint_removed" in world.events()
+    assert {entry["path"] for entry in world.bucket.latest()["files"]} == {"best.pt", "epoch-3.pt", "epoch-4.pt"}
+
+
+def test_the_time_limit_stops_politely_and_says_so(world: World) -> None:
+    world.supervise(max_duration_seconds=100)
+    assert world.docker.signals == ["SIGTERM"]
+    assert world.now - START < 110
+    record = json.loads(world.bucket.objects[f"{PLACE}run.json"])
+    assert (record["outcome"], record["reason"]) == ("stopped", "stopped by its time limit of 1m40s (exit code 143)")
+    assert "time_limit" in world.events()
+
+
+def test_who_does_not_end_in_time_is_killed(world: World) -> None:
+    world.docker.polite = False
+    world.supervise(budget_usd=1, price_per_hour_usd=36, grace_seconds=30)
+    assert world.docker.signals == ["SIGTERM", "SIGKILL"]
+    assert 130 <= world.now - START < 140
+    assert [event for event in world.events() if event in ("budget_limit", "killed")] == ["budget_limit", "killed"]
+
+
+def test_time_on_another_node_counts(world: World) -> None:
+    world.bucket.objects[f"{PLACE}checkpoints/LATEST"] = b'{"spent_seconds": 80, "files": []}'
+    world.supervise(max_duration_seconds=100)
+    assert 20 <= world.now - START < 30
+
+
+def test_a_supervisor_that_was_restarted_counts_on(world: World) -> None:
+    (world.docker.directory / "supervisor.json").write_text('{"clock": {"c0ffee another start": 80}}')
+    world.supervise(max_duration_seconds=100)
+    assert 20 <= world.now - START < 30
+
+
+def test_a_spot_notice_brings_the_last_checkpoint_home(world: World) -> None:
+    def notice() -> None:
+        world.metadata.answer = json.dumps({"action": "terminate", "time": time_text(world.now + 120)})
+        world.checkpoint("epoch-7.pt")
+
+    world.at(20, notice)
+    world.supervise(when_finished="terminate")
+    assert world.docker.signals == ["SIGTERM"]
+    assert world.now - START < 40
+    assert world.bucket.latest()["name"] == "epoch-7.pt"
+    assert "spot_interruption" in world.events()
+    assert "shutdown" not in world.events()
+
+
+def test_without_a_metadata_service_the_run_goes_on(world: World) -> None:
+    world.metadata.answer = None
+    world.at(200, lambda: world.docker.end(0))
+    world.supervise()
+    assert world.docker.signals == []
+
+
+def test_idle_accelerators_stop_the_run(world: World) -> None:
+    world.use = "L4, 50, 1, 2"
+    world.at(100, lambda: setattr(world, "use", "L4, 1, 1, 2"))
+    world.supervise(idle_stop_seconds=300)
+    assert world.docker.signals == ["SIGTERM"]
+    assert 400 <= world.now - START < 420
+    assert "idle_limit" in world.events()
+
+
+def test_a_node_without_accelerators_is_never_idle(world: World) -> None:
+    world.at(1000, lambda: world.docker.end(0))
+    world.supervise(idle_stop_seconds=300)
+    assert world.docker.signals == []
+
+
+def test_a_refused_upload_does_not_end_the_training(world: World) -> None:
+    world.bucket.refuses = True
+    world.at(30, lambda: world.checkpoint("epoch-1.pt"))
+    world.at(200, lambda: setattr(world.bucket, "refuses", False))
+    late: list[bool] = []
+    world.at(199, lambda: late.append(world.file("status.json")["copies_late"]))
+    world.at(400, lambda: world.docker.end(0))
+    world.supervise()
+    assert world.docker.signals == []
+    assert late == [True]
+    assert [event for event in world.events() if event.startswith("cop")] == [
+        "copy_failed",
+        "copies_late",
+        "copies_caught_up",
+    ]
+    assert world.events().count("checkpoint_copied") == 1
+    assert world.file("status.json")["copies_late"] is False
+
+
+def test_the_node_goes_down_only_after_the_results_are_home(world: World) -> None:
+    world.bucket.refuses = True
+    world.at(10, lambda: world.docker.end(3))
+    world.at(1000, lambda: setattr(world.bucket, "refuses", False))
+    world.supervise(when_finished="terminate", linger_seconds=60)
+    assert "run.json" in world.bucket.paths()
+    assert world.down_at > START + 1060
+    assert world.events()[-3:] == ["results_failed", "results_collected", "shutdown"]
+    assert "shutdown" in world.bucket.objects[f"{PLACE}events-0.jsonl"].decode()
+    world.down_at = 0
+    world.supervise(when_finished="terminate")
+    assert world.down_at == 0, "a node that was started again stays"
+
+
+def test_a_bucket_that_stays_closed_keeps_the_node(world: World) -> None:
+    world.bucket.refuses = True
+    world.at(10, lambda: world.docker.end(0))
+    world.supervise(when_finished="terminate")
+    assert world.down_at == 0
+    assert world.events()[-1] == "results_given_up"
+    assert world.now - START < 25 * 3600
+
+
+def test_without_a_bucket_nothing_is_let_go(world: World) -> None:
+    world.at(10, lambda: world.docker.end(0))
+    world.supervise(results="", when_finished="terminate")
+    assert world.down_at == 0
+    assert (world.docker.directory / "run.json").exists()
+
+
+def test_another_run_keeps_the_node_up(world: World) -> None:
+    assert world.docker.state is not None
+    world.docker.others = [replace(world.docker.state, run_id="b", status="running")]
+    world.at(10, lambda: world.docker.end(0))
+    world.at(500, lambda: world.docker.others.clear())
+    world.supervise(when_finished="stop", linger_seconds=0)
+    assert world.down_at >= START + 500
+
+
+def test_docker_being_restarted_says_nothing_about_the_run(world: World) -> None:
+    world.at(20, lambda: setattr(world.docker, "reachable", False))
+    world.at(50, lambda: setattr(world.docker, "reachable", True))
+    world.at(90, lambda: world.docker.end(0))
+    world.supervise()
+    assert world.events() == ["supervision_started", "container_ended", "results_collected"]
+
+
+def test_a_container_that_comes_late_is_waited_for(world: World) -> None:
+    state, world.docker.state = world.docker.state, None
+    world.at(3000, lambda: setattr(world.docker, "state", replace(state, started_at=time_text(world.now))))
+    world.at(3100, lambda: world.docker.end(0))
+    world.supervise(max_duration_seconds=200)
+    assert world.docker.signals == []
+    assert "results_collected" in world.events()
+
+
+def test_a_container_that_is_removed_ends_the_supervision(world: World) -> None:
+    world.at(20, lambda: setattr(world.docker, "state", None))
+    world.supervise(when_finished="terminate")
+    assert world.events()[-1] == "container_removed"
+    assert world.down_at == 0
+
+
+def test_use_is_written_once_a_minute(world: World) -> None:
+    world.use = "L4, 50, 1, 2"
+    world.at(130, lambda: world.docker.end(0))
+    world.supervise()
+    lines = [json.loads(line) for line in (world.docker.directory / "usage.jsonl").read_text().splitlines()]
+    assert len(lines) == 3
+    assert lines[1]["accelerators"][0]["utilization_percent"] == 50
+    assert set(lines[1]) == {"time", "node_rank", "accelerators", "cpu_percent", "memory_used_mib"}

@@ -1,0 +1,129 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import threading
+import typing as t
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_node as node
+
+
+class Imds(ThreadingHTTPServer):
+    """Instance metadata, version 2."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.tokens: list[str] = []
+        self.notice = ""
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) > 60
+        server = t.cast(Imds, self.server)
+        server.tokens.append(f"token-{len(server.tokens)}")
+        self._answer(200, server.tokens[-1])
+
+    def do_GET(self) -> None:
+        server = t.cast(Imds, self.server)
+        assert self.path == "/latest/meta-data/spot/instance-action"
+        if self.headers["X-aws-ec2-metadata-token"] != server.tokens[-1]:
+            self._answer(401, "")
+        else:
+            self._answer(200 if server.notice else 404, server.notice or "<html>not found</html>")
+
+    def _answer(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *args: t.Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def imds() -> Iterator[Imds]:
+    server = Imds()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_spot_notice_and_a_token_that_expired(imds: Imds) -> None:
+    metadata = node.Metadata(f"http://127.0.0.1:{imds.server_port}")
+    assert metadata.spot_notice() == ""
+    imds.notice = '{"action": "terminate"}'
+    assert metadata.spot_notice() == imds.notice
+    assert len(imds.tokens) == 1
+    imds.tokens.append("another")
+    assert metadata.spot_notice() == imds.notice
+    assert len(imds.tokens) == 3
+
+
+def test_no_metadata_service_is_an_error_of_the_system() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        node.Metadata("http://127.0.0.1:9").spot_notice()
+
+
+def test_look_follows_no_links_and_takes_no_odd_names(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "step-1").mkdir(parents=True)
+    (root / "step-1" / "a.pt").write_text("abc")
+    (root / "bad\nname").write_text("x")
+    (tmp_path / "secret").write_text("x")
+    (root / "link").symlink_to(tmp_path / "secret")
+    (root / "way").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe")
+    found = node.look(str(root))
+    assert set(found) == {"step-1/a.pt"}
+    assert found["step-1/a.pt"].size == 3
+    assert node.look(str(tmp_path / "nothing")) == {}
+
+
+def test_a_file_is_being_written_until_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with path.open("w"):
+        key = (path.stat().st_dev, path.stat().st_ino)
+        assert key in node.files_being_written()
+    assert key not in node.files_being_written()
+    with path.open("r"):
+        assert key not in node.files_being_written()
+
+
+@pytest.mark.parametrize(
+    ("tool", "count"),
+    [pytest.param("nvidia-smi", 1, id="nvidia"), pytest.param("hl-smi", 1, id="gaudi"), pytest.param("", 0, id="none")],
+)
+def test_accelerators(tool: str, count: int) -> None:
+    found = node.accelerators(lambda command, data: (0, "x, 1, 2, 3", "") if command[0] == tool else (127, "", ""))
+    assert len(found) == count
+
+
+def test_the_machine_is_read(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 4096 kB\nMemFree: 1024 kB\nMemAvailable: 2048 kB\n")
+    assert node.processor_times(str(tmp_path / "stat")) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert node.memory_used_mib(str(tmp_path / "meminfo")) == 2
+
+
+def test_the_journal_remembers_and_forgives_half_a_file(tmp_path: Path) -> None:
+    journal = node.Journal(str(tmp_path), 3)
+    assert journal.sources() == {}
+    journal.event("time_limit", "x")
+    journal.remember({"clock": {"a": 1}})
+    journal.status({"state": "running"})
+    assert set(journal.sources()) == {"events-3.jsonl"}
+    assert journal.memory() == {"clock": {"a": 1}}
+    assert json.loads((tmp_path / "status.json").read_text())["node_rank"] == 3
+    (tmp_path / "supervisor.json").write_text('{"clock"')
+    assert journal.memory() == {}
