@@ -112,7 +112,7 @@ class Copying:
         self._letter: Future[None] | None = None
         self._timer = Timer(settings.checkpoint_interval_seconds)
         self._letters = Timer(JOURNAL_SECONDS)
-        self._last_good = node.now()
+        self._last_good = 0.0  # nothing was looked at yet
         self._fault = ""
         self.late = False
         self.newest: dict[str, str] | None = None
@@ -121,7 +121,6 @@ class Copying:
         bucket = Bucket(node.s5cmd, f"{self.place}/{CHECKPOINTS}")
         latest = os.path.join(journal.directory, "latest.json")
         self._copier = Copier(bucket, root, latest, settings.node_rank, settings.checkpoints_kept, rest)
-        self._timer.wait(self._last_good, settings.checkpoint_interval_seconds)
 
     def earlier_seconds(self) -> float:
         """Raises TrainingError."""
@@ -132,6 +131,9 @@ class Copying:
         if not self.place:
             return
         now = self._node.now()
+        if not self._last_good:
+            self._last_good = now
+            self._timer.wait(now, self._settings.checkpoint_interval_seconds)
         if self._job is not None and self._job.done():
             self._take(self._job)
             self._job = None
