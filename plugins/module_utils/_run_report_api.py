@@ -1,0 +1,97 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to trainyard.aws: may change without notice.
+"""Reads from a bucket what the page of a run shows beside its record."""
+
+from __future__ import annotations
+
+import collections
+import json
+import typing as t
+
+from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
+from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Line, page
+
+try:
+    from botocore.exceptions import ClientError
+except ImportError:
+    pass  # AnsibleAWSModule says so
+
+Client = t.Any
+
+MOST_LOG_BYTES = 256 * 1024**2
+MOST_LINE_BYTES = 64 * 1024
+SHOWN_LINES = 60
+
+
+def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]) -> str:
+    """The page of a run whose files are below ``place``. Raises botocore's ClientError and BotoCoreError."""
+    reader, last_lines = read_log(s3, bucket, f"{place}log.txt")
+    metrics = reader.progress.metrics
+    curves = [
+        Chart(name, "reading", [Line(name, [(float(x), y) for x, y in enumerate(metric.history, start=1)])])
+        for name, metric in metrics.items()
+    ]
+    usage = read_json_lines(s3, bucket, f"{place}usage-0.jsonl")
+    known = {"metrics": {name: metric.last for name, metric in metrics.items()}, **record}
+    return page(
+        known, [*curves, *usage_charts(usage)], read_json_lines(s3, bucket, f"{place}events-0.jsonl"), last_lines
+    )
+
+
+def read_log(s3: Client, bucket: str, key: str) -> tuple[Reader, list[str]]:
+    """How far a log came, and its last lines. Of a huge log only the end is read, of a huge line only the beginning."""
+    reader, last = Reader(), collections.deque[str](maxlen=SHOWN_LINES)
+    body = _open(s3, bucket, key)
+    for line in body.iter_lines(chunk_size=1024**2) if body else ():
+        text = sanitise(line[:MOST_LINE_BYTES].decode("utf-8", "replace"))
+        reader.add(text)
+        last.append(text)
+    return reader, list(last)
+
+
+def read_json_lines(s3: Client, bucket: str, key: str) -> list[dict[str, t.Any]]:
+    """The objects of a file with one on each line; a line that is none, such as a last one cut short, is left out."""
+    body, found = _open(s3, bucket, key), []
+    for line in body.iter_lines() if body else ():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return found
+
+
+def usage_charts(usage: t.Sequence[t.Mapping[str, t.Any]]) -> list[Chart]:
+    """How busy the accelerators and processors were, minute by minute."""
+    accelerators: dict[str, list[tuple[float, float]]] = {}
+    processors = []
+    for minute, sample in enumerate(usage):
+        for number, each in enumerate(_list_of_dicts(sample.get("accelerators"))):
+            if isinstance(each.get("utilization_percent"), (int, float)):
+                name = f"{each.get('name', 'accelerator')} {number}"
+                accelerators.setdefault(name, []).append((float(minute), float(each["utilization_percent"])))
+        if isinstance(sample.get("cpu_percent"), (int, float)):
+            processors.append((float(minute), float(sample["cpu_percent"])))
+    return [
+        Chart("accelerators, percent", "minute", [Line(name, points) for name, points in accelerators.items()]),
+        Chart("processors, percent", "minute", [Line("all", processors)]),
+    ]
+
+
+def _list_of_dicts(value: t.Any) -> list[t.Mapping[str, t.Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _open(s3: Client, bucket: str, key: str) -> t.Any:
+    """The body of an object, or None where there is none."""
+    try:
+        size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        end = {"Range": f"bytes=-{MOST_LOG_BYTES}"} if size > MOST_LOG_BYTES else {}
+        return s3.get_object(Bucket=bucket, Key=key, **end)["Body"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return None
+        raise
