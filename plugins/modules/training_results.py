@@ -17,22 +17,17 @@ description:
 notes:
   - Credentials and endpoint are the node's own, from its instance role and its environment (also C(/etc/environment)).
 requirements:
-  - s5cmd 2 on the node, if O(destination) is given (role trainyard.aws.s5cmd)
+  - Docker SDK for Python 5.0 or later on the node (Debian's python3-docker)
+  - s5cmd 2 on the node, if the results go to a bucket (role trainyard.aws.s5cmd)
 options:
-  run:
-    description:
-      - What ran, as it shall stand in the record. RV(trainyard.aws.training_container#module:exit_code) and C(reason) must be in it.
-    type: dict
+  run_id:
+    description: The id of the run. It must have ended.
+    type: str
     required: true
-  directory:
-    description: The run's directory on the node.
-    type: path
-    required: true
-  checkpoints_directory:
-    description: Where the checkpoints are on the node. C(checkpoints) in O(directory) if left out.
-    type: path
   destination:
-    description: The results go to C(<destination>/<run_id>/), such as V(s3://bucket/runs). Only the record is written if left out.
+    description:
+      - The results go to C(<destination>/<run_id>/), such as V(s3://bucket/runs).
+      - If left out, they go where the run was told to bring them when it was started; where that is nowhere, only the record is written.
     type: str
 attributes:
   check_mode:
@@ -51,11 +46,7 @@ author:
 EXAMPLES = r"""
 - name: Bring the results into the bucket
   trainyard.aws.training_results:
-    run:
-      run_id: digits-001
-      exit_code: 0
-      reason: finished
-    directory: /var/lib/trainyard/runs/digits-001
+    run_id: digits-001
     destination: s3://trainyard-digits-123456789012-us-east-1/runs
 """
 
@@ -88,20 +79,53 @@ left_out:
   elements: str
   returned: success
   sample: ["model/latest: it is a link"]
+exit_code:
+  description: The exit code of the container.
+  type: int
+  returned: success
+  sample: 0
+reason:
+  description: Why the run ended, in plain words.
+  type: str
+  returned: success
+  sample: finished
+duration_seconds:
+  description: How long it ran.
+  type: float
+  returned: success
+  sample: 12.0
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import unknown_run
+from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import Engine
+from ansible_collections.trainyard.aws.plugins.module_utils._container_record import run_on_node
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import collect, node_settings
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import (
+    collect,
+    node_settings,
+    settings_of,
+)
 
-ARGUMENTS: dict[str, t.Any] = {
-    "run": {"type": "dict", "required": True},
-    "directory": {"type": "path", "required": True},
-    "checkpoints_directory": {"type": "path"},
-    "destination": {"type": "str"},
-}
+ARGUMENTS: dict[str, t.Any] = {"run_id": {"type": "str", "required": True}, "destination": {"type": "str"}}
+
+
+def collected(engine: Engine, params: t.Mapping[str, t.Any], s5cmd: t.Any, check_mode: bool) -> dict[str, t.Any]:
+    """Collect a run of this node. Raises TrainingError."""
+    state = engine.find(params["run_id"])
+    if state is None:
+        raise unknown_run(params["run_id"], engine.all())
+    run = run_on_node(state, check_mode)
+    asked = {
+        "run": run,
+        "directory": state.directory,
+        "checkpoints_directory": state.checkpoints_directory,
+        "destination": params["destination"] or settings_of(state.directory).get("results"),
+    }
+    outcome = {name: run[name] for name in ("exit_code", "reason", "duration_seconds")}
+    return {**collect(asked, s5cmd, check_mode), **outcome}
 
 
 def main() -> None:
@@ -113,7 +137,7 @@ def main() -> None:
         return module.run_command(command, data=data, binary_data=True, environ_update=settings)
 
     try:
-        result = collect(module.params, s5cmd, module.check_mode)
+        result = collected(Engine(), module.params, s5cmd, module.check_mode)
     except TrainingError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

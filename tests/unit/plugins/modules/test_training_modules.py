@@ -46,7 +46,7 @@ def test_a_failed_run_fails_the_task_with_its_result(
         pytest.param(training_container, "Engine", {"run_id": "a"}, id="container"),
         pytest.param(training_container_info, "Engine", {}, id="info"),
         pytest.param(training_container_logs, "LogReader", {"run_id": "a"}, id="logs"),
-        pytest.param(training_results, "collect", {"run": {}, "directory": "/a"}, id="results"),
+        pytest.param(training_results, "Engine", {"run_id": "a"}, id="results"),
     ],
 )
 def test_errors_are_told_and_not_thrown(
