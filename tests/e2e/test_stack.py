@@ -14,6 +14,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -190,6 +191,8 @@ LONG_RUN = (
     "for i in $(seq 60); do echo step $i; sleep 0.5; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.2; done; done"
 )
 
+POLITE_RUN = "trap 'echo saved > /opt/ml/checkpoints/last; exit 0' TERM; while true; do sleep 0.2; done"
+
 
 class TestTrain:
     def test_shows_the_log_and_collects_the_results(self, stack: Stack) -> None:
@@ -266,6 +269,30 @@ class TestTrain:
         assert "step 60\n" in outcome.text
         assert stack.ssh("sudo docker inspect --format '{{.State.Running}}' trainyard-run-long").text.strip() == "false"
 
+    def test_collect_brings_the_results_of_a_run_that_was_left_alone(self, stack: Stack) -> None:
+        outcome = stack.play("collect", "-e", "training_run_id=long")
+        assert outcome.status == 0, outcome.text
+        assert json.loads(stack.objects("runs/long/")["runs/long/run.json"])["outcome"] == "succeeded"
+        again = stack.play("collect", "-e", "training_run_id=long")
+        assert (again.status, again.changed) == (0, 0), again.text
+
+    def test_stop_leaves_time_for_a_last_checkpoint(self, stack: Stack) -> None:
+        started = stack.play(
+            "train", *stack.train("polite", POLITE_RUN, "-e", '{"training_run_follow_enabled": false}')
+        )
+        assert started.status == 0, started.text
+        outcome = stack.play("stop", "-e", "training_run_id=polite")
+        assert outcome.status == 0, outcome.text
+        objects = stack.objects("runs/polite/")
+        assert objects["runs/polite/checkpoints/last"] == b"saved\n"
+        assert json.loads(objects["runs/polite/run.json"])["outcome"] == "stopped"
+
+    def test_stop_names_the_runs_when_there_is_no_such_run(self, stack: Stack) -> None:
+        outcome = stack.play("stop", "-e", "training_run_id=polit")
+        assert outcome.status != 0
+        assert 'There is no run "polit" on this node' in outcome.text
+        assert 'Did you mean "polite"?' in outcome.text
+
 
 @pytest.fixture
 def foreign_vpc(stack: Stack) -> Iterator[str]:
@@ -293,6 +320,15 @@ class TestDestroy:
         assert outcome.status == 0, outcome.text
         assert "Kept" in outcome.text
         assert stack.objects("runs/good/run.json")
+
+    def test_the_bucket_alone_knows_the_runs(self, stack: Stack, tmp_path: Path) -> None:
+        outcome = stack.play("runs", "-e", f"aws_runs_report_directory={tmp_path}")
+        assert outcome.status == 0, outcome.text
+        found = dict(re.findall(r"(good|bad|long|polite) +(succeeded|failed|stopped|unfinished)", outcome.text))
+        assert found == {"good": "succeeded", "bad": "failed", "long": "succeeded", "polite": "stopped"}, outcome.text
+        page = (tmp_path / "bad.html").read_text()
+        assert "the disk is on fire" in page
+        assert "exit code 3" in page
 
     def test_refuses_to_purge_another_stack(self, stack: Stack) -> None:
         outcome = stack.play("destroy", "-e", "stack_purge=other")
