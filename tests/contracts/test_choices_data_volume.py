@@ -12,13 +12,15 @@ import pytest
 from tests.contracts.choices import SYSTEMS, Choices
 
 OURS, DLAMI = "/nvme", "/opt/dlami/nvme"
-MDADM = {"path": "/sbin/mdadm", "package": "mdadm"}
-XFS = {"path": "/sbin/mkfs.xfs", "package": "xfsprogs"}
+MDADM, XFS = "/sbin/mdadm", "/sbin/mkfs.xfs"
 
 
-def chosen(system: str, count: int = 0, paths: tuple[str, ...] = (), **values: Any) -> Choices:
-    found = {"instance_store": {"count": count, "paths": list(paths)}, "disks": []}
-    return Choices("data_volume", system, data_volume_result=found, **{"__data_volume_dlami": {}} | values)
+def chosen(
+    system: str, count: int = 0, paths: tuple[str, ...] = (), there: tuple[str, ...] = (), **values: Any
+) -> Choices:
+    result = {"instance_store": {"count": count, "paths": list(paths)}, "disks": []}
+    look = {"files": {path: {"exists": path in there} for path in (DLAMI, MDADM, XFS)}}
+    return Choices("data_volume", system, data_volume_result=result, **{"__data_volume_look": look} | values)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -31,9 +33,7 @@ def chosen(system: str, count: int = 0, paths: tuple[str, ...] = (), **values: A
         pytest.param(2, (OURS,), {}, True, id="ours already"),
         pytest.param(2, (DLAMI,), {}, False, id="a Deep Learning image has mounted it"),
         pytest.param(2, (DLAMI,), {"data_volume_instance_store": "always"}, False, id="never taken from others"),
-        pytest.param(
-            2, (), {"__data_volume_dlami": {"stat": {"exists": True}}}, False, id="a Deep Learning image will"
-        ),
+        pytest.param(2, (), {"there": (DLAMI,)}, False, id="a Deep Learning image will"),
         pytest.param(2, (), {"data_volume_instance_store": "never"}, False, id="left alone"),
     ],
 )
@@ -53,6 +53,30 @@ def test_tools_are_installed_only_where_they_are_needed(system: str) -> None:
     assert chosen(system, data_volume_volumes=[{"path": "/data"}]).value(tools) == []
     assert chosen(system, data_volume_volumes=[{"path": "/data", "filesystem": "xfs"}]).value(tools) == [XFS]
     assert chosen(system, data_volume_instance_store="always").value(tools) == [MDADM]
+
+
+def test_tools_that_are_there_are_not_installed() -> None:
+    missing = "__data_volume_missing_packages"
+    assert chosen("debian-12", 2, data_volume_instance_store_filesystem="xfs").value(missing) == ["xfsprogs", "mdadm"]
+    one = chosen("debian-12", 2, there=(MDADM,), data_volume_instance_store_filesystem="xfs")
+    assert one.value(missing) == ["xfsprogs"]
+    assert chosen("debian-12", 2, there=(MDADM, XFS)).value(missing) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "values", "something"),
+    [
+        pytest.param(0, {}, False, id="nothing"),
+        pytest.param(1, {}, True, id="an instance store"),
+        pytest.param(1, {"data_volume_instance_store": "never"}, False, id="an instance store to be left alone"),
+        pytest.param(0, {"data_volume_instance_store": "always"}, True, id="an image for others"),
+        pytest.param(0, {"data_volume_volumes": [{"path": "/data"}]}, True, id="a volume"),
+    ],
+)
+def test_nothing_more_is_asked_where_nothing_is_to_be_mounted(
+    count: int, values: dict[str, Any], something: bool
+) -> None:
+    assert chosen("debian-12", count, **values).value("__data_volume_something_to_mount") is something
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -33,21 +32,24 @@ TABLE: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     ),
     "amazon-linux-2023": ("", ["docker"], ["docker"], ["python3-pip", "python3-requests"]),
 }
-FRESH: dict[str, Any] = {
-    "__docker_engine_unit": {"stat": {"exists": False}},
-    "__docker_engine_repository": {"skipped": True},
-    "__docker_engine_installed": {"skipped": True},
-    "__docker_engine_sdk": {"rc": 1},
-    "__docker_engine_configuration": {"skipped": True},
-    "__docker_engine_containers": {"skipped": True},
-}
-THERE = FRESH | {"__docker_engine_unit": {"stat": {"exists": True}}, "__docker_engine_sdk": {"rc": 0}}
-OURS = THERE | {"__docker_engine_repository": {"stat": {"exists": True}}}
+UNIT = "/usr/lib/systemd/system/docker.service"
+REPOSITORY = "/etc/apt/sources.list.d/docker.sources"
 
 
-def configured(**settings: Any) -> dict[str, Any]:
-    content = base64.b64encode(json.dumps(settings).encode()).decode()
-    return {"__docker_engine_configuration": {"content": content}}
+def found(
+    there: bool = True, ours: bool = False, version: str = "", settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the role's first tasks find."""
+    look = {
+        "files": {UNIT: {"exists": there}, REPOSITORY: {"exists": ours}},
+        "contents": {"/etc/docker/daemon.json": None if settings is None else json.dumps(settings)},
+        "commands": {"sdk": {"rc": 0 if there else 1}, "version": {"stdout": version}},
+    }
+    return {"__docker_engine_look": look, "__docker_engine_containers": {"skipped": True}}
+
+
+FRESH = found(there=False)
+THERE = found()
 
 
 def test_the_table_is_about_every_system() -> None:
@@ -83,10 +85,10 @@ def test_an_engine_that_is_there_is_kept(system: str) -> None:
 
 
 def test_an_engine_of_ours_follows_the_version() -> None:
-    installed = {"__docker_engine_installed": {"stdout": "5:29.8.1-1~debian.12~bookworm", "rc": 0}}
-    same = Choices("docker_engine", "debian-12", **OURS | installed)
+    installed = found(ours=True, version="5:29.8.1-1~debian.12~bookworm")
+    same = Choices("docker_engine", "debian-12", **installed)
     assert same.value("__docker_engine_is_wanted") is False
-    other = Choices("docker_engine", "debian-12", docker_engine_version="29.8.10", **OURS | installed)
+    other = Choices("docker_engine", "debian-12", docker_engine_version="29.8.10", **installed)
     assert other.value("__docker_engine_missing_packages")[0] == "docker-ce=5:29.8.10-*"
     assert other.render("preferences.j2") == (
         "Package: docker-ce docker-ce-cli\nPin: version 5:29.8.10-*\nPin-Priority: 1001\n"
@@ -124,32 +126,32 @@ def test_the_configuration(system: str) -> None:
 def test_settings_of_others_stay() -> None:
     core = {"core": {"Name": "core", "Soft": 0, "Hard": 0}}
     runtimes = {"nvidia": {"path": "nvidia-container-runtime", "args": []}}
-    found = configured(**{"runtimes": runtimes, "default-ulimits": core | {"nofile": {"Name": "nofile"}}})
-    choices = Choices("docker_engine", "debian-12", docker_engine_ulimits_enabled=False, **THERE | found)
+    theirs = found(settings={"runtimes": runtimes, "default-ulimits": core | {"nofile": {"Name": "nofile"}}})
+    choices = Choices("docker_engine", "debian-12", docker_engine_ulimits_enabled=False, **theirs)
     written = json.loads(choices.render("daemon.json.j2"))
     assert written["runtimes"] == runtimes
     assert written["default-ulimits"] == core
 
 
 @pytest.mark.parametrize(
-    ("found", "moves", "place"),
+    ("looked", "moves", "place"),
     [
         pytest.param(FRESH, True, "/nvme/docker", id="a new engine"),
         pytest.param(
             THERE | {"__docker_engine_containers": {"matched": 0}}, True, "/nvme/docker", id="without containers"
         ),
         pytest.param(THERE | {"__docker_engine_containers": {"matched": 2}}, False, None, id="with containers"),
-        pytest.param(THERE | configured(**{"data-root": "/nvme/docker"}), True, "/nvme/docker", id="there already"),
+        pytest.param(found(settings={"data-root": "/nvme/docker"}), True, "/nvme/docker", id="there already"),
         pytest.param(
-            THERE | configured(**{"data-root": "/big"}) | {"__docker_engine_containers": {"matched": 2}},
+            found(settings={"data-root": "/big"}) | {"__docker_engine_containers": {"matched": 2}},
             False,
             "/big",
             id="with containers elsewhere",
         ),
     ],
 )
-def test_the_data_moves_only_without_containers(found: dict[str, Any], moves: bool, place: str | None) -> None:
-    choices = Choices("docker_engine", "ubuntu-22.04", docker_engine_data_root="/nvme/docker", **found)
+def test_the_data_moves_only_without_containers(looked: dict[str, Any], moves: bool, place: str | None) -> None:
+    choices = Choices("docker_engine", "ubuntu-22.04", docker_engine_data_root="/nvme/docker", **looked)
     assert choices.value("__docker_engine_moves") is moves
     assert json.loads(choices.render("daemon.json.j2")).get("data-root") == place
 
@@ -184,3 +186,34 @@ def test_without_a_place_of_its_own_nothing_moves() -> None:
 )
 def test_a_place_that_was_asked_for_comes_before_the_fast_disk(values: dict[str, str], root: str) -> None:
     assert Choices("docker_engine", "debian-12", **FRESH | values).value("__docker_engine_data_root") == root
+
+
+RIGHT = {"LoggingDriver": "json-file", "LiveRestoreEnabled": True, "DockerRootDir": "/var/lib/docker"}
+
+
+@pytest.mark.parametrize(
+    ("says", "values", "works", "enabled"),
+    [
+        pytest.param(RIGHT, {}, True, True, id="as configured"),
+        pytest.param(RIGHT, {"docker_engine_live_restore_enabled": False}, False, True, id="containers end with it"),
+        pytest.param(RIGHT | {"LoggingDriver": "journald"}, {}, False, True, id="logs elsewhere"),
+        pytest.param(RIGHT, {"docker_engine_data_root": "/nvme/docker"}, False, True, id="data elsewhere"),
+        pytest.param(
+            RIGHT,
+            {"docker_engine_data_root": "/nvme/docker", "__docker_engine_containers": {"matched": 1}},
+            True,
+            True,
+            id="containers keep it where it is",
+        ),
+        pytest.param(None, {}, False, True, id="no answer"),
+        pytest.param(RIGHT, {}, False, False, id="until the next boot"),
+    ],
+)
+def test_an_engine_that_works_as_configured_is_left_alone(
+    says: dict[str, Any] | None, values: dict[str, Any], works: bool, enabled: bool
+) -> None:
+    answer = {"rc": 1, "stdout": "", "stderr": "no daemon"} if says is None else {"rc": 0, "stdout": json.dumps(says)}
+    looked = found()
+    looked["__docker_engine_look"]["commands"]["engine"] = answer
+    looked["__docker_engine_look"]["services"] = {"docker": {"active": True, "enabled": enabled}}
+    assert Choices("docker_engine", "debian-12", **looked | values).value("__docker_engine_works") is works

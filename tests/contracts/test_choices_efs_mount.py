@@ -24,12 +24,15 @@ TABLE = {
 }
 
 
-def chosen(system: str, helper: bool = False, nfs: bool = False, **values: Any) -> Choices:
-    found = {
-        "__efs_mount_helper": {"stat": {"exists": helper}},
-        "__efs_mount_nfs": {"stat": {"exists": nfs}},
+def chosen(
+    system: str, helper: bool = False, nfs: bool = False, mounted: bool = False, fstab: str | None = "", **values: Any
+) -> Choices:
+    look = {
+        "files": {"/sbin/mount.efs": {"exists": helper}, "/sbin/mount.nfs": {"exists": nfs}},
+        "contents": {"/etc/fstab": fstab},
+        "commands": {"mounted": {"rc": 0 if mounted else 32}},
     }
-    return Choices("efs_mount", system, **FS | found | values)
+    return Choices("efs_mount", system, **FS | {"__efs_mount_look": look} | values)
 
 
 def test_the_table_is_about_every_system() -> None:
@@ -113,6 +116,29 @@ def test_the_helper_refuses_what_is_not_efs_and_what_needs_tls() -> None:
     assert "knows file systems of EFS only" in " ".join(other.value("__efs_mount_problems"))
     bare = chosen("amazon-linux-2023", efs_mount_tls="never", efs_mount_iam_enabled=True)
     assert "IAM and access points need TLS" in " ".join(bare.value("__efs_mount_problems"))
+
+
+LINE = f"{NAME}:/ /efs nfs4 {NFS_OPTIONS} 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("fstab", "mounted", "done"),
+    [
+        pytest.param(f"# disks\n{LINE}", True, True, id="now and at every boot"),
+        pytest.param(f"# disks\n{LINE}", False, False, id="at the next boot only"),
+        pytest.param(f"# {LINE}", True, False, id="now only"),
+        pytest.param(LINE.replace("hard", "soft"), True, False, id="with other options"),
+        pytest.param(None, True, False, id="no fstab"),
+    ],
+)
+def test_a_node_that_has_it_mounted_is_left_alone(fstab: str | None, mounted: bool, done: bool) -> None:
+    choices = chosen("debian-12", nfs=True, mounted=mounted, fstab=fstab)
+    assert choices.value("__efs_mount_is_done") is done
+
+
+def test_what_cannot_be_mounted_is_refused_where_it_is_mounted_too() -> None:
+    choices = chosen("debian-12", nfs=True, mounted=True, fstab=LINE, efs_mount_tls="required")
+    assert choices.value("__efs_mount_is_done") is False
 
 
 @pytest.mark.parametrize(

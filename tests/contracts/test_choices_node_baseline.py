@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import base64
+from typing import Any
 
 import pytest
 
@@ -14,6 +14,10 @@ from tests.contracts.choices import SYSTEMS, Choices
 APT = ["apt-daily-upgrade.service"]
 DNF = ["dnf-automatic.service", "dnf-automatic-install.service"]
 DEBIAN = ("chrony", "/etc/chrony/chrony.conf", APT)
+APT_FILE = "/etc/systemd/system/apt-daily-upgrade.service.d/trainyard.conf"
+DNF_FILES = tuple(f"/etc/systemd/system/{unit}.d/trainyard.conf" for unit in DNF)
+PREF = "/etc/apt/preferences.d/trainyard-kernel.pref"
+LIMITS = "/etc/security/limits.d/90-trainyard.conf"
 EXPECTED = {
     "ubuntu-22.04": DEBIAN,
     "ubuntu-24.04": DEBIAN,
@@ -21,6 +25,16 @@ EXPECTED = {
     "debian-13": DEBIAN,
     "amazon-linux-2023": ("chronyd", "/etc/chrony.conf", DNF),
 }
+
+
+def looked(kernel: tuple[str, ...] | list[str] = (), swaps: str | None = "", masked: bool = False) -> dict[str, Any]:
+    """What the role's first task finds."""
+    found = {
+        "commands": {"kernel": {"stdout_lines": list(kernel)}},
+        "contents": {"/proc/swaps": swaps},
+        "services": {"swap.target": {"masked": masked}},
+    }
+    return {"__node_baseline_look": found}
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -60,7 +74,7 @@ def test_ubuntu_pins_what_is_installed_and_leaves_headers_of_this_kernel_free() 
         "not-installed linux-headers-6.8.0-1021-aws ",
         "config-files linux-image-6.8.0-1009-aws 6.8.0-1009.9",
     ]
-    choices = Choices("node_baseline", "ubuntu-24.04", __node_baseline_kernel={"stdout_lines": listed})
+    choices = Choices("node_baseline", "ubuntu-24.04", **looked(kernel=listed))
     because = "Explanation: held by trainyard.aws.node_baseline, because a driver was built for this kernel\n"
     assert choices.render("kernel.pref.j2") == (
         f"{because}Package: linux-aws\nPin: version 6.8.0.1021.22\nPin-Priority: 1001\n\n"
@@ -84,11 +98,53 @@ def test_a_limit_is_tried_in_bytes(limit: str, in_bytes: str | int) -> None:
     assert str(choices.value("__node_baseline_memlock_bytes")) == str(in_bytes)
 
 
-def test_the_heading_of_the_swap_list_is_no_device() -> None:
-    swaps = b"Filename Type Size Used Priority\n/dev/zram0 partition 1 0 100\n/swapfile file 2 0 -2\n"
-    content = base64.b64encode(swaps).decode()
-    choices = Choices("node_baseline", "debian-12", __node_baseline_swaps={"content": content})
-    assert choices.value("__node_baseline_swap_devices") == ["/dev/zram0", "/swapfile"]
+SWAPS = "Filename Type Size Used Priority\n/dev/zram0 partition 1 0 100\n/swapfile file 2 0 -2\n"
+HEADING = SWAPS.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("swaps", "masked", "enabled", "devices", "differs"),
+    [
+        pytest.param(SWAPS, False, False, ["/dev/zram0", "/swapfile"], True, id="swaps"),
+        pytest.param(HEADING, False, False, [], True, id="would swap after a boot"),
+        pytest.param(HEADING, True, False, [], False, id="never swaps"),
+        pytest.param(None, True, False, [], False, id="no swap in the kernel"),
+        pytest.param(SWAPS, False, True, [], False, id="swaps and may"),
+        pytest.param(HEADING, True, True, [], True, id="may swap again"),
+    ],
+)
+def test_memory_is_kept_off_the_disk(
+    swaps: str | None, masked: bool, enabled: bool, devices: list[str], differs: bool
+) -> None:
+    choices = Choices(
+        "node_baseline", "debian-12", node_baseline_swap_enabled=enabled, **looked(swaps=swaps, masked=masked)
+    )
+    assert choices.value("__node_baseline_swap_devices") == devices
+    assert choices.value("__node_baseline_swap_differs") is differs
+
+
+@pytest.mark.parametrize(
+    ("system", "values", "files"),
+    [
+        pytest.param("debian-12", {}, {APT_FILE: "present", PREF: "absent", LIMITS: "present"}, id="Debian"),
+        pytest.param(
+            "ubuntu-24.04",
+            {"node_baseline_accelerators": 1, "node_baseline_limits_enabled": False},
+            {APT_FILE: "present", PREF: "present"},
+            id="Ubuntu that keeps its kernel",
+        ),
+        pytest.param(
+            "amazon-linux-2023",
+            {"node_baseline_kernel_held_enabled": True},
+            dict.fromkeys((*DNF_FILES, LIMITS), "present"),
+            id="Amazon Linux",
+        ),
+    ],
+)
+def test_what_is_written(system: str, values: dict[str, Any], files: dict[str, str]) -> None:
+    texts = {f"__node_baseline_{name}_text": "" for name in ("upgrade", "kernel", "limits")}
+    written = Choices("node_baseline", system, **looked(), **texts, **values).value("__node_baseline_files")
+    assert {file["path"]: file.get("state", "present") for file in written} == files
 
 
 def test_nobody_removed_may_become_root() -> None:

@@ -137,8 +137,9 @@ def test_both_roles_write_the_engines_configuration_in_the_same_form() -> None:
     content = choices("debian-13", settings=settings).evaluate(
         "{{ __nvidia_container_toolkit_settings | to_nice_json(indent=2) ~ '\n' }}"
     )
-    found = {"content": base64.b64encode(content.encode()).decode()}
-    engine = Choices("docker_engine", "debian-13", __docker_engine_configuration=found)
+    files = {"/usr/lib/systemd/system/docker.service": {"exists": True}}
+    look = {"files": files, "contents": {"/etc/docker/daemon.json": content}}
+    engine = Choices("docker_engine", "debian-13", __docker_engine_look=look)
     once = engine.render("daemon.json.j2")
     again = {"content": base64.b64encode(once.encode()).decode()}
     chosen = choices("debian-13", settings=json.loads(once), __nvidia_container_toolkit_configuration=again)
