@@ -193,6 +193,17 @@ LONG_RUN = (
 
 POLITE_RUN = "trap 'echo saved > /opt/ml/checkpoints/last; exit 0' TERM; while true; do sleep 0.2; done"
 
+# It stays at step 5 until the connection has been cut.
+CUT_RUN = (
+    "for i in $(seq 40); do echo step $i; sleep 0.1; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.1; done; done"
+)
+
+# A window title, a cleared screen, a progress bar, what is no UTF-8, a line of 3 MB, a burst, and no newline at the end.
+HOSTILE_RUN = (
+    r"printf '\033]0;owned\007title\n\033[2Jgone\n10%%\r20%%\r100%%\nbad \377 end\n'; "
+    r"head -c 3000000 /dev/zero | tr '\0' x; echo; seq 20000; printf 'no newline'"
+)
+
 
 class TestTrain:
     def test_shows_the_log_and_collects_the_results(self, stack: Stack) -> None:
@@ -292,6 +303,32 @@ class TestTrain:
         assert outcome.status != 0
         assert 'There is no run "polit" on this node' in outcome.text
         assert 'Did you mean "polite"?' in outcome.text
+
+    def test_a_cut_connection_leaves_no_gap_and_repeats_nothing(self, stack: Stack) -> None:
+        process = stack.start("train", *stack.train("cut", CUT_RUN))
+        try:
+            shown = ""
+            deadline = time.monotonic() + 90
+            while "step 5\n" not in shown:
+                assert time.monotonic() < deadline, shown
+                shown += process.stdout.readline()
+            stack.ssh("sudo pkill -KILL -f '^sshd(-session)?: .*@'")  # its own connection, too
+            assert stack.ssh("sudo docker exec trainyard-run-cut touch /tmp/go").status == 0
+            rest, _ = process.communicate(timeout=120)
+        finally:
+            end(process)
+        assert process.returncode == 0, rest
+        assert re.findall(r"^step (\d+)$", shown + rest, re.MULTILINE) == [str(number) for number in range(1, 41)]
+
+    def test_a_hostile_log_is_tame_on_the_screen_and_whole_in_the_bucket(self, stack: Stack) -> None:
+        outcome = stack.play("train", *stack.train("hostile", HOSTILE_RUN))
+        assert outcome.status == 0, outcome.text
+        numbers = "".join(f"{number}\n" for number in range(1, 20_001))
+        long_line = "x" * 2000 + "... (3.0 MB more in the log)"
+        assert f"title\ngone\n100%\nbad \ufffd end\n{long_line}\n{numbers}no newline\n" in outcome.text
+        assert "\x1b" not in outcome.text
+        written = b"\x1b]0;owned\x07title\n\x1b[2Jgone\n10%\r20%\r100%\nbad \xff end\n" + b"x" * 3_000_000 + b"\n"
+        assert stack.objects("runs/hostile/")["runs/hostile/log.txt"] == written + numbers.encode() + b"no newline"
 
 
 @pytest.fixture
