@@ -132,32 +132,40 @@ class Following:
 
     def _ask(self, module: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Ask a module on the node until it answers, or patience ends."""
-        lost_since, pause = 0.0, 1.0
+        lost_since, pause, away = 0.0, 1.0, ""
         while True:
-            try:
-                answer = self._action._module(module, args, self._task_vars)
-                # Without an answer of the module itself its process was cut off on the way.
-                reason = (
-                    str(answer.get("module_stderr") or answer.get("msg"))
-                    if answer.get("unreachable") or "module_stdout" in answer
-                    else ""
-                )
-            except AnsibleConnectionFailure as error:
-                reason = str(error)
+            answer, reason = self._try(module, args)
             if not reason:
                 if lost_since:
-                    self._say(f"Connection to {self._node} is back after {time.monotonic() - lost_since:.0f} s.")
+                    self._say(f"{away} is back after {time.monotonic() - lost_since:.0f} s.")
                 return answer
             if not lost_since:
                 lost_since = time.monotonic()
-                self._say(
-                    f"Connection to {self._node} lost; the training goes on there. Trying again for {self._options['patience_seconds']} s."
-                )
+                away = self._say_what_is_away(answer)
             elif time.monotonic() - lost_since > self._options["patience_seconds"]:
                 return {"failed": True, "msg": self._out_of_patience(reason)}
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             self._reset_connection()
+
+    def _try(self, module: str, args: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
+        """An answer, and why it is none."""
+        try:
+            answer = self._action._module(module, args, self._task_vars)
+        except AnsibleConnectionFailure as error:
+            return {}, str(error)
+        # Without an answer of the module itself its process was cut off on the way.
+        if answer.get("unreachable") or "module_stdout" in answer:
+            return answer, str(answer.get("module_stderr") or answer.get("msg"))
+        return answer, str(answer.get("msg")) if answer.get("engine_away") else ""
+
+    def _say_what_is_away(self, answer: dict[str, t.Any]) -> str:
+        patience = f"Trying again for {self._options['patience_seconds']} s."
+        if answer.get("engine_away"):
+            self._say(f"Docker on {self._node} does not answer. {patience}")
+            return f"Docker on {self._node}"
+        self._say(f"Connection to {self._node} lost; the training goes on there. {patience}")
+        return f"Connection to {self._node}"
 
     def _out_of_patience(self, reason: str) -> str:
         return (

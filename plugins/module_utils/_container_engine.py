@@ -35,6 +35,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     LABEL_PREFIX,
     NAME_PREFIX,
     Ending,
+    EngineAway,
     Spec,
     State,
     Step,
@@ -84,7 +85,7 @@ class Engine:
         try:
             self._client = docker.from_env(version="auto", timeout=_CONNECT_SECONDS)
         except DockerException as error:
-            raise TrainingError(
+            raise EngineAway(
                 "Cannot reach Docker on this node",
                 f"{error}.",
                 "See `systemctl status docker` there, and run the task with become: true.",

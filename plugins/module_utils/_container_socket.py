@@ -28,6 +28,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     LABEL_PREFIX,
     NAME_PREFIX,
     Cursor,
+    EngineAway,
     Frame,
     Line,
     TrainingError,
@@ -109,7 +110,7 @@ class LogReader:
                 query,
             )
         except OSError as error:
-            raise TrainingError(
+            raise EngineAway(
                 f'Cannot read the log of run "{self._run_id}"',
                 f"Docker does not answer on {self._socket} ({error.strerror or error}).",
                 "See `systemctl status docker` on the node, and run the task with become: true.",

@@ -33,6 +33,10 @@ class TrainingError(Exception):
         self.fix = fix
 
 
+class EngineAway(TrainingError):
+    """Docker does not answer, which may pass: it restarts, or is being upgraded."""
+
+
 @dataclass(frozen=True)
 class Volume:
     """A directory or file of the node seen in the container."""

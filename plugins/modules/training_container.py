@@ -336,6 +336,11 @@ metrics:
   type: dict
   returned: always
   sample: {"loss": 0.31, "val_acc": 0.97}
+engine_away:
+  description: Whether Docker did not answer, which may pass.
+  type: bool
+  returned: failure
+  sample: true
 last_lines:
   description: The last O(tail) lines of the log of a run that ended.
   type: list
@@ -358,7 +363,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import Engine, act
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import EngineAway, TrainingError
 
 
 def main() -> None:
@@ -366,7 +371,7 @@ def main() -> None:
     try:
         result = act(Engine(), module.params, spec_of(module.params), module.check_mode)
     except TrainingError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), engine_away=isinstance(error, EngineAway))
     if result["run_failed"]:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -77,6 +77,11 @@ ended:
   type: bool
   returned: success
   sample: false
+engine_away:
+  description: Whether Docker did not answer, which may pass.
+  type: bool
+  returned: failure
+  sample: true
 status:
   description:
     - What C(status.json) in the run's directory holds, written there by what watches over the run on the node. Nothing where there is none.
@@ -92,7 +97,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_log impor
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import LOGS
 from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import text_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError, run_id_fault
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    EngineAway,
+    TrainingError,
+    run_id_fault,
+)
 
 
 def main() -> None:
@@ -107,7 +116,7 @@ def main() -> None:
         lines, after, ended = reader.read(cursor, params["wait_seconds"])
         status = reader.status()
     except TrainingError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), engine_away=isinstance(error, EngineAway))
     texts = [text_of(line) for line in lines]
     module.exit_json(changed=False, lines=texts, cursor=format_cursor(after), ended=ended, status=status)
 

@@ -5,7 +5,7 @@
 
 Prints figures and asserts nothing. Each row is the minimum, median and maximum of whole-process seconds over some rounds
 of the same life: provision an empty account, provision again, configure, configure again, follow a log, destroy.
-Then configure alone, for one node and for many.
+Then a log beside `ssh NODE docker logs -f`, and configure alone, for one node and for many.
 Where terraform and its provider are found, the same topology follows by our playbooks and by Terraform, as ratios.
 """
 
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks.beside_terraform import measure_both, plugin_directory, table  # noqa: E402
+from tests.benchmarks.following import Followed, measure_following, print_following  # noqa: E402
 from tests.e2e.driver import Lab, Stack, copy_inventory, lab_command, push_shell_image, stack_environment  # noqa: E402
 
 STAMPED = re.compile(r"^stamp (\d+\.\d+)$")
@@ -44,12 +45,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--only-terraform", action="store_true", help="only the ratios beside Terraform")
+    only.add_argument("--only-following", action="store_true", help="only a log, beside `ssh NODE docker logs -f`")
     only.add_argument("--only-growth", action="store_true", help="only configure, for one node and for many")
     arguments = parser.parse_args()
     rounds = arguments.rounds
     plugins = plugin_directory()
     figures: dict[str, list[float]] = {}
     growth: dict[str, list[float]] = {}
+    followed: dict[str, list[Followed]] = {}
+    every = not (arguments.only_terraform or arguments.only_growth or arguments.only_following)
     lines = ["beside Terraform: not measured, terraform or its AWS provider is not on this machine"]
     state = ROOT / "build" / "bench" / "lab"
     state.mkdir(parents=True, exist_ok=True)
@@ -57,16 +61,20 @@ def main() -> int:
     try:
         lab = Lab.of(state)
         with tempfile.TemporaryDirectory() as home:
-            if not arguments.only_terraform:
-                figures = {} if arguments.only_growth else measure(lab, Path(home), rounds)
+            if every:
+                figures = measure(lab, Path(home), rounds)
+            if every or arguments.only_following:
+                followed = measure_log(lab, Path(home), rounds)
+            if every or arguments.only_growth:
                 growth = measure_growth(lab, Path(home))
-            if plugins and not arguments.only_growth:
+            if plugins and (every or arguments.only_terraform):
                 inventory = copy_inventory("beside", Path(home) / "beside", "10.84")
                 stack = Stack("beside", lab, Path(home), inventory, "", stack_environment(lab, Path(home)))
                 lines = table(*measure_both(stack, lab, plugins, rounds))
     finally:
         lab_command(state, "down")
     print_table(figures, rounds)
+    print_following(followed)
     print_growth(growth)
     print("\n".join(lines))
     return 0
@@ -86,6 +94,18 @@ def measure(lab: Lab, home: Path, rounds: int) -> dict[str, list[float]]:
         figures["a log line is late by"] += delays(stack, f"delay-{number}")
         timed(figures, "destroy with proof", stack, "destroy", "-e", f"stack_purge={stack.name}")
     return figures
+
+
+def measure_log(lab: Lab, home: Path, rounds: int) -> dict[str, list[Followed]]:
+    """A log followed on one node."""
+    image = push_shell_image(docker.from_env(), lab)
+    inventory = copy_inventory("follow", home / "follow", "10.86")
+    stack = Stack("follow", lab, home, inventory, image, stack_environment(lab, home))
+    for playbook in ("provision", "configure"):
+        timed({playbook: []}, playbook, stack, playbook)
+    found = measure_following(stack, rounds)
+    timed({"destroy": []}, "destroy", stack, "destroy", "-e", f"stack_purge={stack.name}")
+    return found
 
 
 def measure_growth(lab: Lab, home: Path) -> dict[str, list[float]]:

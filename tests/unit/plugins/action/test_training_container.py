@@ -168,6 +168,15 @@ def test_a_lost_connection_is_picked_up_where_it_was(screen: list[str], lost: t.
     assert [args["cursor"] for name, args in task.asked if name == "training_container_logs"] == ["", "c", "c", "c"]
 
 
+def test_a_docker_that_restarts_is_waited_for(screen: list[str]) -> None:
+    away = {"failed": True, "msg": "Docker does not answer", "engine_away": True}
+    task = Task({"run_id": "a"}, [RUNNING, lines("one"), away, lines("two", ended=True), away, ENDED])
+    assert task.run()["exit_code"] == 0
+    assert [text for text in screen if text in ("one", "two")] == ["one", "two"]
+    assert len([text for text in screen if text.startswith("Docker on node-0 does not answer. Trying again")]) == 2
+    assert len([text for text in screen if text.startswith("Docker on node-0 is back after")]) == 2
+
+
 def test_the_connection_is_reset_before_each_new_attempt(screen: list[str]) -> None:
     task = Task({"run_id": "a"}, [RUNNING, LOST, LOST, lines(ended=True), ENDED])
     task.run()

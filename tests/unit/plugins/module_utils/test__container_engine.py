@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    EngineAway,
     Frame,
     Spec,
     State,
@@ -267,4 +268,10 @@ def test_docker_socket_is_refused_through_a_link(tmp_path: Path) -> None:
 def test_missing_sdk_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "DOCKER_IMPORT_ERROR", "ImportError")
     with pytest.raises(TrainingError, match="Install python3-docker"):
+        engine.Engine()
+
+
+def test_a_docker_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
+    with pytest.raises(EngineAway, match="Cannot reach Docker"):
         engine.Engine()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_log as log
 from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import EngineAway, TrainingError
 
 
 def frame(second: int, text: bytes) -> bytes:
@@ -172,3 +172,9 @@ def test_status_of_a_run(docker: Docker, tmp_path: Path, written: str | None, st
 def test_status_of_a_run_that_is_gone(docker: Docker) -> None:
     assert LogReader("a").status() == {}
     assert LogReader("b").status() == {}
+
+
+def test_a_docker_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
+    with pytest.raises(EngineAway, match="Docker does not answer"):
+        LogReader("a").read(log.START, 0)

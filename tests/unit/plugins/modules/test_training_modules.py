@@ -6,7 +6,12 @@ import typing as t
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Cursor, Line, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    Cursor,
+    EngineAway,
+    Line,
+    TrainingError,
+)
 from ansible_collections.trainyard.aws.plugins.modules import (
     training_container,
     training_container_info,
@@ -60,6 +65,19 @@ def test_errors_are_told_and_not_thrown(
     ended, out = outcome(module, capsys, **args)
     assert ended == 1
     assert '"msg": "Cannot do it: the reason. The fix."' in out
+
+
+@pytest.mark.parametrize(("module", "part"), [(training_container, "Engine"), (training_container_logs, "LogReader")])
+def test_a_docker_that_is_away_may_come_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: t.Any, part: str
+) -> None:
+    def away(*args: t.Any) -> t.NoReturn:
+        raise EngineAway("Cannot do it", "Docker is away.", "Wait.")
+
+    monkeypatch.setattr(module, part, away)
+    assert '"engine_away": true' in outcome(module, capsys, run_id="a")[1]
+    monkeypatch.setattr(module, part, refuse)
+    assert '"engine_away": false' in outcome(module, capsys, run_id="a")[1]
 
 
 def test_logs_are_fit_for_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
