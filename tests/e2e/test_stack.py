@@ -193,7 +193,7 @@ LONG_RUN = (
 
 POLITE_RUN = "trap 'echo saved > /opt/ml/checkpoints/last; exit 0' TERM; while true; do sleep 0.2; done"
 
-# It stays at step 5 until the connection has been cut.
+# It stays at step 5 until something has come between it and whoever follows it.
 CUT_RUN = (
     "for i in $(seq 40); do echo step $i; sleep 0.1; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.1; done; done"
 )
@@ -304,16 +304,26 @@ class TestTrain:
         assert 'There is no run "polit" on this node' in outcome.text
         assert 'Did you mean "polite"?' in outcome.text
 
-    def test_a_cut_connection_leaves_no_gap_and_repeats_nothing(self, stack: Stack) -> None:
-        process = stack.start("train", *stack.train("cut", CUT_RUN))
+    @pytest.mark.parametrize(
+        ("run_id", "command"),
+        [
+            # It ends its own connection, too.
+            pytest.param("cut", "sudo pkill -KILL -f '^sshd(-session)?: .*@'", id="connection cut"),
+            pytest.param("restarted", "sudo systemctl restart docker", id="Docker restarted"),
+        ],
+    )
+    def test_what_breaks_the_following_leaves_no_gap_and_repeats_nothing(
+        self, stack: Stack, run_id: str, command: str
+    ) -> None:
+        process = stack.start("train", *stack.train(run_id, CUT_RUN))
         try:
             shown = ""
             deadline = time.monotonic() + 90
             while "step 5\n" not in shown:
                 assert time.monotonic() < deadline, shown
                 shown += process.stdout.readline()
-            stack.ssh("sudo pkill -KILL -f '^sshd(-session)?: .*@'")  # its own connection, too
-            assert stack.ssh("sudo docker exec trainyard-run-cut touch /tmp/go").status == 0
+            stack.ssh(command)
+            assert stack.ssh(f"sudo docker exec trainyard-run-{run_id} touch /tmp/go").status == 0
             rest, _ = process.communicate(timeout=120)
         finally:
             end(process)
