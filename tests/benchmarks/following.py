@@ -22,13 +22,14 @@ import docker
 from tests.e2e.driver import Stack, end
 
 STAMPED = re.compile(r"^stamp (\d+\.\d+) (\d+)\s*$")
-WAIT = "while ! [ -e /tmp/go ]; do sleep 0.05; done; "
+# Nothing is written before its first line was seen, since whoever comes back begins with the last lines.
+WAIT = "echo waiting; while ! [ -e /tmp/go ]; do sleep 0.05; done; "
 # How many lines, numbered from 0, and the script that writes them.
 LOADS = {
     "4 lines a second": (80, "for i in $(seq 0 79); do echo stamp $(date +%s.%N) $i; sleep 0.25; done"),
     "10,000 lines a second": (
         50_000,
-        'for i in $(seq 0 499); do seq -f "stamp $(date +%s.%N) %.0f" $((i * 100)) $((i * 100 + 99)); sleep 0.006; done',
+        'for i in $(seq 0 499); do seq -f "stamp $(date +%s.%N) %.0f" $((i * 100)) $((i * 100 + 99)); sleep 0.004; done',
     ),
 }
 
@@ -63,7 +64,7 @@ def _follow(stack: Stack, who: str, run_id: str, count: int, script: str) -> Fol
         raise SystemExit(outcome.text)
     process = stack.start("logs", "-e", f"training_run_id={run_id}") if who == "logs" else _ssh(stack, run_id)
     try:
-        _read_until(process, "Coming back to run" if who == "logs" else "ready")
+        _read_until(process, "waiting")
         node, here = _node_cpu(stack), _cpu_of(process.pid)
         stack.ssh(f"sudo docker exec trainyard-run-{run_id} touch /tmp/go")
         arrived = list(_stamps(process, count))
@@ -90,7 +91,7 @@ def _ssh(stack: Stack, run_id: str) -> subprocess.Popen:
             "-F",
             stack.ssh_config,
             stack.node,
-            f"echo ready; exec sudo docker logs -f trainyard-run-{run_id}",
+            f"exec sudo docker logs -f trainyard-run-{run_id}",
         ],
         env=stack.environment,
         text=True,
@@ -142,8 +143,7 @@ def _node_cpu(stack: Stack) -> float:
     address = stack.instances()[stack.node]["PrivateIpAddress"]
     for box in docker.from_env().containers.list():
         if any(network["IPAddress"] == address for network in box.attrs["NetworkSettings"]["Networks"].values()):
-            usage = box.stats(stream=False, one_shot=True)["cpu_stats"]["cpu_usage"]["total_usage"]
-            return usage / 1e9
+            return _cpu_of(box.attrs["State"]["Pid"])
     raise SystemExit(f"no box has the address {address}")
 
 

@@ -309,6 +309,7 @@ class TestTrain:
         [
             # It ends its own connection, too.
             pytest.param("cut", "sudo pkill -KILL -f '^sshd(-session)?: .*@'", id="connection cut"),
+            pytest.param("restarted", "sudo systemctl restart docker", id="Docker restarted"),
         ],
     )
     def test_what_breaks_the_following_leaves_no_gap_and_repeats_nothing(
