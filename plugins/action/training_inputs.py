@@ -19,6 +19,11 @@ from ansible_collections.trainyard.aws.plugins.plugin_utils._training_inputs imp
     schema_faults,
     value_faults,
 )
+from ansible_collections.trainyard.aws.plugins.plugin_utils._training_supervision import (
+    SUPERVISION,
+    supervision_faults,
+    supervision_of,
+)
 
 ARGUMENTS: dict[str, t.Any] = {
     "run_id": {"type": "str", "required": True},
@@ -31,6 +36,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "channels": {"type": "dict"},
     "results": {"type": "str"},
     "progress_pattern": {"type": "str"},
+    **SUPERVISION,
     "variable_prefix": {"type": "str", "default": ""},
 }
 
@@ -45,7 +51,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         dummy, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         names = Names(options["variable_prefix"])
-        faults = run_faults(names, options)
+        faults = run_faults(names, options) + supervision_faults(names, options)
         for name, path in (options["channels"] or {}).items():
             faults += channel_faults(names.of("channels"), name, path)
         source, found = _hyperparameters(names, options)
@@ -60,6 +66,7 @@ class ActionModule(ActionBase):
                 {"name": name, "source": _copy_source(path)}
                 for name, path in sorted((options["channels"] or {}).items())
             ],
+            "supervision": supervision_of(options),
         }
 
 

@@ -49,6 +49,43 @@ options:
   progress_pattern:
     description: Regular expression that finds in a line of the log how far the training is, as M(trainyard.aws.training_container) takes it.
     type: str
+  checkpoint_interval:
+    description: How often checkpoints are copied to the bucket while the run trains.
+    type: str
+    default: 5m
+  checkpoints_kept:
+    description: How many checkpoints of each series the bucket keeps. V(0) is all.
+    type: int
+    default: 0
+  max_duration:
+    description: How long the run may train in all, such as V(12h). No limit where it is empty.
+    type: str
+    default: ""
+  budget_usd:
+    description: What the run may cost in all. V(0) is no limit.
+    type: float
+    default: 0
+  price_per_hour_usd:
+    description: What its node costs an hour. V(0) is unknown.
+    type: float
+    default: 0
+  idle_stop:
+    description: The run is stopped when its accelerators did next to nothing for so long, such as V(1h). Never where it is empty.
+    type: str
+    default: ""
+  idle_threshold_percent:
+    description: An accelerator that is used less than this does next to nothing.
+    type: float
+    default: 5
+  when_finished:
+    description: What becomes of the node when the results are in the bucket.
+    type: str
+    choices: [keep, stop, terminate]
+    default: keep
+  grace_seconds:
+    description: Seconds between SIGTERM and SIGKILL when the run is stopped.
+    type: int
+    default: 120
   variable_prefix:
     description: What to put before the options' names in messages, so that they name the user's variables.
     type: str
@@ -108,4 +145,12 @@ channels:
       description: Absolute path, with a slash at the end where it is a directory.
       type: str
       sample: /home/me/data/images/
+supervision:
+  description: What the run wants of the supervisor on its node, with durations in seconds.
+  type: dict
+  returned: success
+  sample:
+    checkpoint_interval_seconds: 300
+    max_duration_seconds: 43200
+    when_finished: keep
 """

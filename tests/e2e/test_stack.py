@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.driver import Stack, end, wait_for, writes
+from tests.e2e.driver import PATIENCE_SECONDS, Stack, end, wait_for, writes
 
 # These announce an end that nobody but their authors can bring about; anything else of the kind is ours.
 KNOWN_DEPRECATIONS = (
@@ -339,6 +339,21 @@ class TestTrain:
         assert "\x1b" not in outcome.text
         written = b"\x1b]0;owned\x07title\n\x1b[2Jgone\n10%\r20%\r100%\nbad \xff end\n" + b"x" * 3_000_000 + b"\n"
         assert stack.objects("runs/hostile/")["runs/hostile/log.txt"] == written + numbers.encode() + b"no newline"
+
+
+class TestLaptopOff:
+    def test_the_node_brings_the_results_home_and_ends_itself(self, stack: Stack) -> None:
+        script = "echo 1 > /opt/ml/checkpoints/epoch-1.pt; echo weights > /opt/ml/model/weights"
+        alone = {"training_run_follow_enabled": False, "training_run_when_finished": "terminate"}
+        outcome = stack.play("train", *stack.train("alone", script, "-e", json.dumps(alone)))
+        assert outcome.status == 0, outcome.text
+        wait_for(lambda: stack.node not in stack.instances(), PATIENCE_SECONDS, "the node to end itself")
+        objects = stack.objects("runs/alone/")
+        assert json.loads(objects["runs/alone/run.json"])["outcome"] == "succeeded"
+        assert objects["runs/alone/model/weights"] == b"weights\n"
+        assert json.loads(objects["runs/alone/checkpoints/LATEST"])["name"] == "epoch-1.pt"
+        events = [json.loads(line)["event"] for line in objects["runs/alone/events-0.jsonl"].splitlines()]
+        assert events[-2:] == ["results_collected", "shutdown"]
 
 
 @pytest.fixture

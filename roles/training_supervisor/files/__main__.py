@@ -55,7 +55,7 @@ def s5cmd(arguments: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
 def shut_down(unit: str) -> None:
     """What becomes of the instance was said at its launch: it is stopped or terminated."""
     run(["systemctl", "disable", unit], None)
-    run(["shutdown", "--poweroff", "now"], None)
+    run(["systemctl", "poweroff"], None)
 
 
 def main() -> int:

@@ -389,3 +389,14 @@ def test_use_is_written_once_a_minute(world: World) -> None:
     assert len(lines) == 3
     assert lines[1]["accelerators"][0]["utilization_percent"] == 50
     assert set(lines[1]) == {"time", "node_rank", "accelerators", "cpu_percent", "memory_used_mib"}
+
+
+def test_a_failed_round_is_tried_again_soon(world: World) -> None:
+    world.bucket.refuses = True
+    world.at(30, lambda: world.checkpoint("epoch-1.pt"))
+    world.at(610, lambda: setattr(world.bucket, "refuses", False))
+    copied: list[bool] = []
+    world.at(700, lambda: copied.append("checkpoints/LATEST" in world.bucket.paths()))
+    world.at(710, lambda: world.docker.end(0))
+    world.supervise(checkpoint_interval_seconds=600)
+    assert copied == [True]

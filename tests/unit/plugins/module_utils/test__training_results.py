@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import threading
 import typing as t
 from pathlib import Path
 
@@ -277,3 +278,15 @@ def test_outdated_entries(kept: int, outdated: set[str]) -> None:
 
 def test_an_old_checkpoint_is_removed_by_its_very_name() -> None:
     assert results.remove_commands(["a b/*.pt"], "s3://bucket/c") == "rm --raw 's3://bucket/c/a b/*.pt'\n"
+
+
+def test_two_who_collect_take_turns(directory: Path) -> None:
+    s5cmd = FakeS5cmd()
+    second = threading.Thread(target=collect, args=(directory, s5cmd))
+    with store.alone_in(str(directory)):
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        assert s5cmd.objects == {}
+    second.join()
+    assert "s3://bucket/runs/a/run.json" in s5cmd.objects
