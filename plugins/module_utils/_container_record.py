@@ -21,6 +21,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of
 
 LOG = "log.txt"
+_SECONDS_PER_HOUR = 3600
 
 
 def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
@@ -36,6 +37,8 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         write_log(state, log_file)
     output = read_output(log_file, tail=0)
     how = ending(state, output.end)
+    seconds = seconds_between(state.started_at, state.finished_at)
+    price = settings.get("price_per_hour_usd")
     return {
         "run_id": state.run_id,
         "image": state.image,
@@ -47,7 +50,8 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "node": settings.get("node") or socket.gethostname(),
         "started_at": state.started_at if time_of(state.started_at) else "",
         "finished_at": state.finished_at,
-        "duration_seconds": seconds_between(state.started_at, state.finished_at),
+        "duration_seconds": seconds,
+        "cost_usd": round(seconds / _SECONDS_PER_HOUR * price, 4) if price else None,
         "exit_code": how.exit_code,
         "reason": how.reason,
         **words_on(how, output, settings.get("progress_pattern") or ""),

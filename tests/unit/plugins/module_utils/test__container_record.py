@@ -32,7 +32,7 @@ def state_in(directory: Path, **state: t.Any) -> State:
 def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
     state = state_in(tmp_path, ExitCode=3)
     Path(state.directory, "input/config/hyperparameters.json").write_text('{"epochs": 6}')
-    Path(state.directory, "settings.json").write_text(json.dumps({"node": "demo-train-0"}))
+    Path(state.directory, "settings.json").write_text(json.dumps({"node": "demo-train-0", "price_per_hour_usd": 36.0}))
     found = record.run_on_node(state)
     assert found == {
         "run_id": "a",
@@ -46,6 +46,7 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "started_at": "2020-01-01T00:00:00Z",
         "finished_at": "2020-01-01T00:00:10Z",
         "duration_seconds": 10.0,
+        "cost_usd": 0.1,
         "exit_code": 3,
         "reason": "exit code 3",
         "decisive_lines": [],
@@ -70,7 +71,7 @@ def test_progress_is_read_by_the_pattern(tmp_path: Path, pattern: str, epoch: in
 
 def test_a_run_without_settings_has_the_name_of_its_host(tmp_path: Path) -> None:
     found = record.run_on_node(state_in(tmp_path), check_mode=True)
-    assert (found["node"], found["hyperparameters"]) == (socket.gethostname(), {})
+    assert (found["node"], found["hyperparameters"], found["cost_usd"]) == (socket.gethostname(), {}, None)
     assert not Path(tmp_path, "a", "log.txt").exists()
 
 
