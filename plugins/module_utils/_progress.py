@@ -144,7 +144,7 @@ class Said:
     steps: int | None = None
     fractional: bool = False  # 0.38 of an epoch, so that steps are those of the whole run
     from_zero: bool = False
-    bar: bool = False  # a bar without a word of what it counts
+    is_bar: bool = False  # a bar without a word of what it counts
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -244,7 +244,7 @@ class Reader:
     def _is_inner_bar(self, found: Said) -> bool:
         """An evaluation's bar comes within the training's, and is shorter."""
         known = self._step is not None and self._steps is not None and self._step < self._steps
-        return bool(found.bar and known and (found.steps or 0) < (self._steps or 0))
+        return bool(found.is_bar and known and (found.steps or 0) < (self._steps or 0))
 
     def _take_metrics(self, metrics: t.Mapping[str, float]) -> None:
         for name, value in metrics.items():
@@ -325,9 +325,9 @@ def _from_row(columns: tuple[str, ...], text: str) -> Said | None:
         number = _number_of(cell)
         if number is not None and _METRIC_STEM.search(name):
             found.metrics[name] = number
-    bar = _TQDM.search(text)
-    if bar:
-        found.step, found.steps = int(bar.group(1)), int(bar.group(2))
+    counter = _TQDM.search(text)
+    if counter:
+        found.step, found.steps = int(counter.group(1)), int(counter.group(2))
     return found if found.metrics else None
 
 
@@ -362,13 +362,13 @@ def _position_in(text: str) -> Said:
 
 
 def _take_step(found: Said, text: str, start: int) -> None:
-    bar = _TQDM.search(text)
-    match = bar or (_IN_BRACKETS.search(text, start) if start else _IN_BRACKETS.match(text)) or _STEP.search(text)
-    if bar:
-        told = text[: bar.start()].strip(" :")
+    counter = _TQDM.search(text)
+    match = counter or (_IN_BRACKETS.search(text, start) if start else _IN_BRACKETS.match(text)) or _STEP.search(text)
+    if counter:
+        told = text[: counter.start()].strip(" :")
         if told and not _OF_TRAINING.search(told):
             return
-        found.bar = not told
+        found.is_bar = not told
     if not match:
         match = _KERAS.match(text) if " - " in text else None
     if match:
