@@ -8,6 +8,7 @@ The log is asked for again and again from a cursor instead of being held open, s
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import shlex
 import shutil
@@ -39,6 +40,9 @@ _COMMAND = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 _TERMINAL = os.isatty(1) and os.environ.get("TERM", "dumb") != "dumb"
 _COLUMNS = shutil.get_terminal_size().columns
 _PLAIN = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+# Ansible leaves it to the system when what it shows is written. Into a pipe or a file that is when pages of it have gathered.
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)
 
 
 @atexit.register

@@ -221,7 +221,8 @@ def push_shell_image(client: docker.DockerClient, lab: Lab) -> str:
 def stack_environment(lab: Lab, home: Path) -> dict[str, str]:
     """What a user's shell would hold, and nothing of the developer's own AWS or Ansible settings."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))}
-    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+        own.pop(name, None)
     own |= {"HOME": str(home), "PATH": os.pathsep.join((lab.environment["LAB_COMMANDS"], str(BIN), os.environ["PATH"]))}
     return (
         own | lab.environment | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}

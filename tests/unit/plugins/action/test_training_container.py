@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -360,3 +363,11 @@ def test_a_secret_log_has_no_progress(screen: list[str]) -> None:
     task.action._task.no_log = True
     task.run()
     assert not [text for text in screen if "epoch" in text]
+
+
+def test_a_line_is_written_at_once_where_there_is_no_terminal() -> None:
+    """It ends without a chance to write what it held back."""
+    code = f"import os, {plugin.__name__}; print('epoch 1', flush=False); os._exit(0)"
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", code], env=own, check=True, capture_output=True, text=True)
+    assert done.stdout == "epoch 1\n"
