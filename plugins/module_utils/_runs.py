@@ -31,6 +31,11 @@ class Fault:
     reason: str
 
 
+def place_of(prefix: str) -> str:
+    """What the key of every object below ``prefix`` begins with."""
+    return f"{prefix.strip('/')}/".lstrip("/")
+
+
 def parse_record(run_id: str, text: str) -> dict[str, t.Any] | Fault:
     """What ``run.json`` of a run says, or what is wrong with it."""
     try:

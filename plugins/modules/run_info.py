@@ -107,7 +107,7 @@ import typing as t
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
-from ansible_collections.trainyard.aws.plugins.module_utils._runs import in_order, table
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import in_order, place_of, table
 from ansible_collections.trainyard.aws.plugins.module_utils._runs_api import read_runs, run_ids
 
 try:
@@ -124,8 +124,7 @@ ARGUMENTS: dict[str, t.Any] = {
 
 def main() -> None:
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    bucket, prefix = module.params["bucket"], module.params["prefix"].strip("/")
-    place = f"{prefix}/" if prefix else ""
+    bucket, place = module.params["bucket"], place_of(module.params["prefix"])
     try:
         s3 = module.client("s3")
         found = run_ids(s3, bucket, place)

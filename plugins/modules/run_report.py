@@ -82,7 +82,7 @@ import typing as t
 from ansible.module_utils.common.text.converters import to_native
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils._run_report_api import report_of
-from ansible_collections.trainyard.aws.plugins.module_utils._runs import UNFINISHED
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import UNFINISHED, place_of
 from ansible_collections.trainyard.aws.plugins.module_utils._runs_api import read_runs
 
 try:
@@ -100,7 +100,7 @@ ARGUMENTS: dict[str, t.Any] = {
 
 def pages_of(s3: t.Any, params: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Text of the page by file, for each run that has a record."""
-    place = f"{params['prefix'].strip('/')}/".lstrip("/")
+    place = place_of(params["prefix"])
     records, _faults = read_runs(s3, params["bucket"], place, params["run_ids"])
     return {
         os.path.join(params["dest"], f"{record['run_id']}.html"): report_of(

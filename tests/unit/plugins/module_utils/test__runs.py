@@ -36,6 +36,11 @@ def test_a_record_that_cannot_be_is_told(text: str, reason: str) -> None:
     assert _runs.parse_record("a", text) == Fault("a", reason)
 
 
+@pytest.mark.parametrize(("prefix", "place"), [("runs", "runs/"), ("/team/runs/", "team/runs/"), ("", ""), ("/", "")])
+def test_the_place_of_a_prefix(prefix: str, place: str) -> None:
+    assert _runs.place_of(prefix) == place
+
+
 def test_a_record_is_read() -> None:
     assert _runs.parse_record("a", json.dumps(record("a"))) == record("a")
 
