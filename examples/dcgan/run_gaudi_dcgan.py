@@ -82,7 +82,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
 
 def best_device() -> torch.device:
     try:
-        import habana_frameworks.torch.core  # noqa: F401 brings the device hpu
+        import habana_frameworks.torch.core  # noqa: F401 its import brings the device hpu
     except ImportError:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device("hpu")

@@ -40,7 +40,7 @@ def failures_told() -> Iterator[None]:
     """What goes wrong inside is written where whoever started the training is shown it."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # whatever it is; it is told and goes its way
         OUTPUT.mkdir(parents=True, exist_ok=True)
         last = traceback.extract_tb(error.__traceback__)[-1]
         (OUTPUT / "failure").write_text(
