@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,8 @@ OPTIONAL = (
     (Suite("faults-full", (*PYTEST, "tests/faults/every_step.py"), minutes=120),),
     (Suite("permissions-full", (*PYTEST, "tests/e2e/every_permission.py"), minutes=60),),
 )
+# How pytest and Ansible begin the lines that say what went wrong.
+REASON = re.compile(r"(FAILED|ERROR) \S+::|(fatal|failed): \[")
 FAST = ((UNIT, Suite("lint-changed", ("tools/lint", "--changed"), minutes=2)),)
 
 
@@ -140,8 +143,16 @@ def last_line(log: Path) -> str:
     return next((line.strip(" =") for line in reversed(lines) if line.strip(" =")), "")[:70]
 
 
+def reasons(log: Path, most: int = 3, length: int = 4) -> list[str]:
+    """The last failures that a suite told of, each with the lines that follow: Molecule folds its own."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    starts = [number for number, line in enumerate(lines) if REASON.match(line)][-most:]
+    shown = sorted({number for start in starts for number in range(start, start + length)})
+    return [lines[number][:200] for number in shown if number < len(lines)]
+
+
 def report(everything: Sequence[Running]) -> int:
-    """Show what failed in full, then the table, and say with the status whether all is well."""
+    """Show what failed in full, then the table and the reasons, and say with the status whether all is well."""
     failed = [each for each in everything if each.result != "passed"]
     for each in failed:
         print(f"\n{'=' * 20} {each.suite.name} {each.result} {'=' * 20}")
@@ -149,6 +160,8 @@ def report(everything: Sequence[Running]) -> int:
     print(f"\n{'suite':<14}{'result':<10}{'seconds':>8}  last line")
     for each in everything:
         print(f"{each.suite.name:<14}{each.result:<10}{each.seconds:>8.0f}  {last_line(each.log)}")
+    for each in failed:
+        print("", f"{each.suite.name}:", *reasons(each.log), sep="\n")
     print(f"\n{len(everything) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 

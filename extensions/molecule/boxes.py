@@ -42,7 +42,7 @@ REGION = "us-east-1"
 # Two checkouts may test side by side.
 STACK = f"molecule-{hashlib.sha256(str(PROJECT).encode()).hexdigest()[:6]}"
 LABELS = {"trainyard.molecule": STACK}
-BOOT_SECONDS = 30
+BOOT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def restart(client: docker.DockerClient, name: str) -> None:
     """Like a reboot from outside."""
     container = client.containers.get(f"{STACK}-{name}")
     container.restart()
-    _wait_for_ssh(container)
+    _wait_for_login(container)
     _write_ssh_files(client)
 
 
@@ -160,7 +160,7 @@ def _serve_stand_ins(client: docker.DockerClient, base: str) -> None:
 
 
 def _create(client: docker.DockerClient, box: Box, image: str, public_key: str, address: str) -> None:
-    """Create a box, start it, and wait until SSH answers."""
+    """Create a box, start it, and wait until one can log in."""
     options = dict(RUN_OPTIONS)
     options["cap_add"] = [*RUN_OPTIONS["cap_add"], *box.capabilities]
     options["tmpfs"] = {**RUN_OPTIONS["tmpfs"], **dict.fromkeys(box.tmpfs, "")}
@@ -179,7 +179,7 @@ def _create(client: docker.DockerClient, box: Box, image: str, public_key: str, 
     )
     container.put_archive("/", BootSettings(authorized_keys=(public_key,)).archive())
     container.start()
-    _wait_for_ssh(container)
+    _wait_for_login(container)
 
 
 def _address(container: Container) -> str:
@@ -187,18 +187,22 @@ def _address(container: Container) -> str:
     return str(container.attrs["NetworkSettings"]["Networks"][STACK]["IPAddress"])
 
 
-def _wait_for_ssh(container: Container) -> None:
+def _wait_for_login(container: Container) -> None:
+    """SSH answers before systemd lets anybody in."""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
-        try:
-            with socket.create_connection((_address(container), 22), timeout=1) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(
-        f"Box {container.name} does not answer SSH after {BOOT_SECONDS} s; see docker logs {container.name}."
-    )
+        if _answers_ssh(container) and container.exec_run(["test", "-e", "/run/nologin"]).exit_code == 1:
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"Box {container.name} lets nobody in after {BOOT_SECONDS} s; see docker logs {container.name}.")
+
+
+def _answers_ssh(container: Container) -> bool:
+    try:
+        with socket.create_connection((_address(container), 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def _read(container: Container, path: str) -> str:

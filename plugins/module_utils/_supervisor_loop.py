@@ -325,9 +325,12 @@ class Supervision:
             self._watch.tick()
             self._hold_to_limits(state)
         seconds = spent_seconds(self._clock)
+        known = self._copying.copies
         self._copying.tick(seconds)
-        if self._status_timer.due(self._node.now()):
+        due = self._status_timer.due(self._node.now())
+        if due:
             self._status("stopping" if self._stop else "running")
+        if due or self._copying.copies != known:
             self._remember()
 
     def _hold_to_limits(self, state: State) -> None:

@@ -38,6 +38,27 @@ def test_a_failure_is_shown_in_full_and_does_not_stop_the_rest(capsys: pytest.Ca
     assert shown.splitlines()[-1] == "1 passed, 1 failed"
 
 
+def test_the_reasons_come_last(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "fatal: [box]: FAILED! => {'msg': 'no\n room'}\n\nFAILED tests/a.py::b\nFAILED tests/a.py::c"
+    bad = Suite("bad", ("sh", "-c", f'printf %s "{said}"; seq 100; exit 3'), minutes=1)
+    assert run_suites.report(run_suites.run_rows([[bad]])) == 1
+    shown = capsys.readouterr().out
+    end = shown[shown.rindex("\nbad:") :].splitlines()
+    assert end[1:] == [
+        "bad:",
+        "fatal: [box]: FAILED! => {'msg': 'no",
+        " room'}",
+        "",
+        "FAILED tests/a.py::b",
+        "FAILED tests/a.py::c1",
+        "2",
+        "3",
+        "4",
+        "",
+        "0 passed, 1 failed",
+    ]
+
+
 def test_a_suite_that_takes_too_long_is_ended_and_failed(capsys: pytest.CaptureFixture[str]) -> None:
     (slow,) = run_suites.run_rows([[SLOW]])
     assert slow.process.poll() is not None

@@ -263,6 +263,20 @@ def test_a_supervisor_that_was_restarted_counts_on(world: World) -> None:
     assert 20 <= world.now - START < 30
 
 
+def test_a_supervisor_that_is_killed_after_it_copied_does_not_copy_again(world: World) -> None:
+    def die() -> None:
+        raise InterruptedError
+
+    world.at(10, lambda: world.checkpoint("epoch-1.pt"))
+    world.at(62, die)
+    with pytest.raises(InterruptedError):
+        world.supervise()
+    assert world.events() == ["supervision_started", "checkpoint_copied"]
+    world.at(200, lambda: world.docker.end(0))
+    world.supervise()
+    assert world.bucket.order.count("checkpoints/epoch-1.pt") == 1
+
+
 def test_a_spot_notice_brings_the_last_checkpoint_home(world: World) -> None:
     def notice() -> None:
         world.metadata.answer = json.dumps({"action": "terminate", "time": time_text(world.now + 120)})
