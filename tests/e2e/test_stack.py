@@ -341,13 +341,17 @@ class TestTrain:
         assert stack.objects("runs/hostile/")["runs/hostile/log.txt"] == written + numbers.encode() + b"no newline"
 
 
+def state_of_node(stack: Stack) -> str:
+    return str(stack.instances()[stack.node]["State"]["Name"])
+
+
 class TestLaptopOff:
-    def test_the_node_brings_the_results_home_and_ends_itself(self, stack: Stack) -> None:
+    def test_the_node_brings_the_results_home_and_stops_itself(self, stack: Stack) -> None:
         script = "echo 1 > /opt/ml/checkpoints/epoch-1.pt; echo weights > /opt/ml/model/weights"
-        alone = {"training_run_follow_enabled": False, "training_run_when_finished": "terminate"}
+        alone = {"training_run_follow_enabled": False, "training_run_when_finished": "stop"}
         outcome = stack.play("train", *stack.train("alone", script, "-e", json.dumps(alone)))
         assert outcome.status == 0, outcome.text
-        wait_for(lambda: stack.node not in stack.instances(), PATIENCE_SECONDS, "the node to end itself")
+        wait_for(lambda: state_of_node(stack) == "stopped", PATIENCE_SECONDS, "the node to stop itself")
         objects = stack.objects("runs/alone/")
         assert json.loads(objects["runs/alone/run.json"])["outcome"] == "succeeded"
         assert objects["runs/alone/model/weights"] == b"weights\n"
