@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         dummy, options = self.validate_argument_spec(argument_spec=CONTAINER)
         started = self._module("training_container", dict(self._task.args), task_vars)
-        followed = options["follow"] and options["state"] == "started" and started.get("container_id")
+        followed = options["follow"] and options["state"] in ("started", "resumed") and started.get("container_id")
         if followed and not self._task.check_mode:
             return _without_secrets(Following(self, options, task_vars).follow(started))
         return _without_secrets(started)

@@ -29,6 +29,8 @@ DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 INPUT, OUTPUT, MODEL, CHECKPOINTS = "/opt/ml/input", "/opt/ml/output", "/opt/ml/model", "/opt/ml/checkpoints"
 HYPERPARAMETERS = f"{INPUT}/config/hyperparameters.json"
 RESERVED_ENVIRONMENT = "TRAINYARD_"
+# Path in the container of the checkpoint that the run trains on from; empty at its first start.
+RESUME_CHECKPOINT = "TRAINYARD_RESUME_CHECKPOINT"
 
 _SIGKILL_CODE = 128 + int(signal.SIGKILL)
 # Signals that a program does not send to itself: a node that shuts down, an engine that restarts, somebody's kill.
@@ -105,6 +107,7 @@ def environment_of(run_id: str, asked: t.Mapping[str, t.Any]) -> tuple[tuple[str
         "TRAINYARD_NODE_COUNT": "1",
         "TRAINYARD_HEAD_ADDRESS": "127.0.0.1",
         "TRAINING_JOB_NAME": run_id,
+        RESUME_CHECKPOINT: "",
     }
     return tuple(
         sorted({"PYTHONUNBUFFERED": "1", **ours, **{name: str(value) for name, value in asked.items()}}.items())
@@ -149,9 +152,9 @@ def faults_of_match(want: Spec, have: State) -> list[str]:
         faults.append(f"its command is {list(have.command)}, asked for is {list(want.command)}")
     if want.image and want.entrypoint != have.entrypoint:
         faults.append(f"its entrypoint is {list(have.entrypoint)}, asked for is {list(want.entrypoint)}")
-    if want.image and want.environment != have.environment:
-        # Only names: the values may be secrets.
-        names = sorted({name for name, dummy in set(want.environment) ^ set(have.environment)})
+    # Only names: the values may be secrets. The checkpoint differs from attempt to attempt of the same run.
+    names = sorted({name for name, dummy in set(want.environment) ^ set(have.environment)} - {RESUME_CHECKPOINT})
+    if want.image and names:
         faults.append("its environment differs in " + ", ".join(names))
     return faults
 
@@ -170,6 +173,21 @@ def steps_to_start(want: Spec, have: State | None, others: t.Sequence[State]) ->
             "One run id is one training: choose another run id, or remove the old container with state: absent.",
         )
     return (Step("start", "it was created and never started"),) if have.status == "created" else ()
+
+
+def steps_to_resume(want: Spec, have: State | None) -> tuple[Step, ...]:
+    """What to do so that the attempt that was made ready is started, once."""
+    if have is None:
+        return (Step("create", f"attempt {want.attempt} was made ready"), Step("start", "it was just created"))
+    if have.status == "created":
+        return (Step("start", "it was created and never started"),)
+    if have.running or have.attempt >= want.attempt:
+        return ()
+    return (
+        Step("remove", f"attempt {have.attempt} has ended"),
+        Step("create", f"attempt {want.attempt} was made ready"),
+        Step("start", "it was just created"),
+    )
 
 
 def steps_to_stop(have: State | None) -> tuple[Step, ...]:

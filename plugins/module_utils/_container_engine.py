@@ -10,7 +10,7 @@ import os
 import stat
 import traceback
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import (
     CHECKPOINTS,
@@ -24,6 +24,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_decide im
     refuse_docker_socket,
     seconds_between,
     steps_to_remove,
+    steps_to_resume,
     steps_to_start,
     steps_to_stop,
     time_of,
@@ -42,6 +43,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     TrainingError,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
+from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_of_document
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping, write_mapping
 
 try:
     import docker
@@ -56,6 +59,8 @@ except ImportError:
 # The local driver keeps bytes that are not UTF-8, which json-file does not. 20 files of 1 GB are more than a training writes;
 # beyond that Docker drops the oldest.
 LOG_DRIVER = {"type": "local", "config": {"max-size": "1g", "max-file": "20", "compress": "false"}}
+CONTAINER = "container.json"
+ATTEMPT = "attempt.json"
 STOPPED_ON_REQUEST = "stopped on request"
 _CONNECT_SECONDS = 60
 _FAILURE_BYTES = 1024
@@ -143,9 +148,25 @@ class Engine:
         digests = [each for each in found.attrs.get("RepoDigests") or () if each.split("@")[0] == repository]
         return found.id, (digests or [found.id])[0]
 
+    def _image_of(self, want: Spec) -> tuple[str, str]:
+        """A run has one image in its life, whatever its tag has come to mean."""
+        if not want.image_digest:
+            return self.resolve(want.image)
+        if "@" in want.image_digest:
+            return self.resolve(want.image_digest)[0], want.image_digest
+        try:
+            return self._client.images.get(want.image_digest).id, want.image_digest
+        except ImageNotFound as error:
+            raise TrainingError(
+                f'Cannot train run "{want.run_id}" here',
+                f'its image "{want.image}" never was in a registry, and this node does not have it.',
+                "Train on the node where it was started, or push the image and train under another run id.",
+            ) from error
+
     def _create(self, want: Spec) -> None:
-        image_id, digest = self.resolve(want.image)
+        image_id, digest = self._image_of(want)
         _prepare_directories(want)
+        write_mapping(os.path.join(want.directory, CONTAINER), asdict(replace(want, image_digest=digest)))
         try:
             self._client.containers.create(image_id, **_options_of(want, digest))
         except APIError as error:
@@ -228,7 +249,7 @@ def _options_of(want: Spec, digest: str) -> dict[str, t.Any]:
     """The container for the Docker SDK: it can do nothing but compute and write to its own directories."""
     return {
         "name": want.container_name,
-        "command": list(want.command) or None,
+        "command": list(want.attempt_command or want.command) or None,
         "entrypoint": list(want.entrypoint) or None,
         "environment": dict(want.environment),
         "labels": _labels_of(want, digest),
@@ -260,6 +281,7 @@ def _labels_of(want: Spec, digest: str) -> dict[str, str]:
         "entrypoint": json.dumps(want.entrypoint),
         "environment": json.dumps([name for name, dummy in want.environment]),
         "directory": want.directory,
+        "attempt": str(want.attempt),
     }
     return {LABEL_PREFIX + name: value for name, value in values.items()}
 
@@ -288,6 +310,7 @@ def _state_of(container: dict[str, t.Any]) -> State:
         entrypoint=tuple(json.loads(labels["entrypoint"])),
         environment=tuple((name, environment.get(name, "")) for name in asked),
         directory=labels["directory"],
+        attempt=int(labels.get("attempt", 1)),
         memory=container["HostConfig"]["Memory"],
         exit_code=state["ExitCode"],
         out_of_memory=bool(state.get("OOMKilled")),
@@ -367,7 +390,10 @@ def words_on(how: Ending, output: Output, pattern: str) -> dict[str, t.Any]:
 def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: bool) -> dict[str, t.Any]:
     """Bring the run into the wished state and say how it is."""
     have = engine.find(want.run_id)
+    if params["state"] == "resumed":
+        want = _made_ready(want)
     steps = {
+        "resumed": lambda: steps_to_resume(want, have),
         "started": lambda: steps_to_start(want, have, [] if want.image else engine.all()),
         "stopped": lambda: steps_to_stop(have),
         "absent": lambda: steps_to_remove(have),
@@ -378,10 +404,26 @@ def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: b
     return {
         "changed": bool(steps),
         "steps": [f"{step.verb}: {step.reason}" for step in steps],
-        "attached": params["state"] == "started" and have is not None and have.status != "created",
+        "attached": params["state"] in ("started", "resumed")
+        and have is not None
+        and have.status != "created"
+        and not steps,
         "diff": {"before": _outline(have), "after": _outline_after(params["state"], have, now, want, check_mode)},
         **result_of(now, want, params, check_mode),
     }
+
+
+def _made_ready(want: Spec) -> Spec:
+    """The container of the attempt that M(trainyard.aws.training_attempt) has made ready."""
+    container = read_mapping(os.path.join(want.directory, CONTAINER))
+    attempt = read_mapping(os.path.join(want.directory, ATTEMPT))
+    if not container or not attempt:
+        raise TrainingError(
+            f'Cannot resume run "{want.run_id}"',
+            f"nothing was made ready for it in {want.directory}.",
+            "Make it ready with trainyard.aws.training_attempt first.",
+        )
+    return spec_of_document(container, Attempt.parse(attempt))
 
 
 def outline_of(state: State) -> dict[str, t.Any]:
@@ -404,6 +446,8 @@ def _outline(state: State | None) -> dict[str, str]:
 def _outline_after(wish: str, have: State | None, now: State | None, want: Spec, check_mode: bool) -> dict[str, str]:
     if not check_mode:
         return _outline(now)
+    if wish == "resumed" and not (have and have.running):
+        return {"status": "running", "image": want.image}
     if wish == "started" and (have is None or have.status == "created"):
         return {"status": "running", "image": want.image or (have.image if have else "")}
     if wish == "stopped" and have is not None and have.running:
@@ -454,7 +498,7 @@ def result_of(state: State | None, want: Spec, params: t.Mapping[str, t.Any], ch
         log_lines=output.log_lines,
         last_lines=list(output.last_lines),
     )
-    if how.failed and params["state"] == "started":
+    if how.failed and params["state"] in ("started", "resumed"):
         result["run_failed"] = True
         result["msg"] = failure_message(want.run_id, how, output.last_lines, log_file)
     return result

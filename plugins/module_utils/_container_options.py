@@ -20,7 +20,7 @@ _VOLUME: dict[str, t.Any] = {
 
 CONTAINER: dict[str, t.Any] = {
     "run_id": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+    "state": {"type": "str", "choices": ["started", "resumed", "stopped", "absent"], "default": "started"},
     "image": {"type": "str"},
     "command": {"type": "list", "elements": "str"},
     "entrypoint": {"type": "list", "elements": "str"},

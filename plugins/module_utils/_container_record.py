@@ -9,16 +9,20 @@ import json
 import os
 import socket
 import typing as t
+from dataclasses import asdict
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import seconds_between, time_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import (
+    ATTEMPT,
     ending,
     read_output,
     words_on,
     write_log,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping
 
 LOG = "log.txt"
 _SECONDS_PER_HOUR = 3600
@@ -39,6 +43,8 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
     how = ending(state, output.end)
     seconds = seconds_between(state.started_at, state.finished_at)
     price = settings.get("price_per_hour_usd")
+    before = Attempt.parse(read_mapping(os.path.join(state.directory, ATTEMPT))).before(state.attempt)
+    started = state.started_at if time_of(state.started_at) else ""
     return {
         "run_id": state.run_id,
         "image": state.image,
@@ -46,21 +52,26 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "command": list(state.command),
         "entrypoint": list(state.entrypoint),
         "environment_names": [name for name, dummy in state.environment],
-        "hyperparameters": _hyperparameters_in(state.directory),
+        "hyperparameters": dict(json.loads(hyperparameters_text(state.directory) or "{}")),
         "node": settings.get("node") or socket.gethostname(),
-        "started_at": state.started_at if time_of(state.started_at) else "",
+        "attempts": state.attempt,
+        "earlier_attempts": [asdict(each) for each in before.earlier],
+        "started_at": next((each.started_at for each in before.earlier if each.started_at), started),
         "finished_at": state.finished_at,
-        "duration_seconds": seconds,
-        "cost_usd": round(seconds / _SECONDS_PER_HOUR * price, 4) if price else None,
+        "duration_seconds": round(before.earlier_seconds + seconds, 3),
+        "cost_usd": round(before.earlier_usd + seconds / _SECONDS_PER_HOUR * price, 4)
+        if price
+        else before.earlier_usd or None,
         "exit_code": how.exit_code,
         "reason": how.reason,
         **words_on(how, output, settings.get("progress_pattern") or ""),
     }
 
 
-def _hyperparameters_in(directory: str) -> dict[str, t.Any]:
+def hyperparameters_text(directory: str) -> str:
+    """Empty where the run has none."""
     path = os.path.join(directory, "input", "config", "hyperparameters.json")
     if not os.path.exists(path):
-        return {}
+        return ""
     with open(path, encoding="utf-8") as file:
-        return dict(json.load(file))
+        return file.read()

@@ -72,6 +72,9 @@ class Spec:
     shm_size: int
     pids_limit: int
     ulimits: tuple[Ulimit, ...]
+    image_digest: str = ""  # what an earlier attempt of the run was created from
+    attempt: int = 1
+    attempt_command: tuple[str, ...] = ()  # where an attempt trains with another command than the run's own
 
     @property
     def container_name(self) -> str:
@@ -97,6 +100,7 @@ class State:
     started_at: str
     finished_at: str
     checkpoints_directory: str = ""
+    attempt: int = 1
 
     @property
     def running(self) -> bool:

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Line, page
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import attempts_of
 
 try:
     from botocore.exceptions import ClientError
@@ -27,7 +28,8 @@ SHOWN_LINES = 60
 
 def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]) -> str:
     """The page of a run whose files are below ``place``. Raises botocore's ClientError and BotoCoreError."""
-    reader, last_lines = read_log(s3, bucket, f"{place}log.txt")
+    earlier = [f"log-{attempt}.txt" for attempt in range(1, attempts_of(record))]
+    reader, last_lines = read_log(s3, bucket, [place + name for name in (*earlier, "log.txt")])
     metrics = reader.progress.metrics
     curves = [
         Chart(name, "reading", [Line(name, [(float(x), y) for x, y in enumerate(metric.history, start=1)])])
@@ -40,14 +42,15 @@ def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]
     )
 
 
-def read_log(s3: Client, bucket: str, key: str) -> tuple[Reader, list[str]]:
-    """How far a log came, and its last lines. Of a huge log only the end is read, of a huge line only the beginning."""
+def read_log(s3: Client, bucket: str, keys: t.Iterable[str]) -> tuple[Reader, list[str]]:
+    """How far logs came that follow one another, and their last lines. Of a huge log only the end is read, of a huge line only the beginning."""
     reader, last = Reader(), collections.deque[str](maxlen=SHOWN_LINES)
-    body = _open(s3, bucket, key)
-    for line in body.iter_lines(chunk_size=1024**2) if body else ():
-        text = sanitise(line[:MOST_LINE_BYTES].decode("utf-8", "replace"))
-        reader.add(text)
-        last.append(text)
+    for key in keys:
+        body = _open(s3, bucket, key)
+        for line in body.iter_lines(chunk_size=1024**2) if body else ():
+            text = sanitise(line[:MOST_LINE_BYTES].decode("utf-8", "replace"))
+            reader.add(text)
+            last.append(text)
     return reader, list(last)
 
 

@@ -19,6 +19,7 @@ UNFINISHED = "unfinished"
 _NEEDED = ("run_id", "outcome")
 _HEAD = ("run", "outcome", "started", "took", "USD")
 _WIDEST_CELL = 40
+_MOST_ATTEMPTS = 1000
 
 Record = t.Mapping[str, t.Any]
 
@@ -74,7 +75,7 @@ def table(runs: t.Sequence[Record]) -> str:
     rows = [
         [
             run["run_id"],
-            run["outcome"],
+            run["outcome"] + (f" (attempt {attempts_of(run)})" if attempts_of(run) > 1 else ""),
             _minute(str(run.get("started_at") or run.get("changed_at") or "")),
             _took(run.get("duration_seconds")),
             _number(run.get("cost_usd"), "{:.2f}"),
@@ -86,6 +87,12 @@ def table(runs: t.Sequence[Record]) -> str:
     head = [*_HEAD, *(_cell(name) for name in hyperparameters + metrics)]
     right = {3, 4, *range(len(_HEAD) + len(hyperparameters), len(head))}
     return columns([head, *([_cell(cell) for cell in row] for row in rows)], right=right)
+
+
+def attempts_of(run: Record) -> int:
+    """How often a run was started; once where its record does not say."""
+    attempts = run.get("attempts")
+    return attempts if isinstance(attempts, int) and 0 < attempts <= _MOST_ATTEMPTS else 1
 
 
 def _mapping(run: Record, name: str) -> t.Mapping[str, t.Any]:

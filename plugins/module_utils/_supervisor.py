@@ -54,6 +54,9 @@ class Settings:
     idle_threshold_percent: float = 5
     when_finished: str = "keep"  # keep, stop, terminate
     grace_seconds: int = 120
+    # What earlier attempts used, which may have had another price.
+    earlier_seconds: float = 0
+    earlier_usd: float = 0
     linger_seconds: int = 60
 
     @classmethod
@@ -114,7 +117,13 @@ def spent_seconds(clock: t.Mapping[str, float]) -> float:
 
 
 def cost_usd(settings: Settings, seconds: float) -> float | None:
-    return round(seconds / 3600 * settings.price_per_hour_usd, 4) if settings.price_per_hour_usd else None
+    """What all attempts of a run have cost."""
+    own = max(0.0, seconds - settings.earlier_seconds)
+    return (
+        round(settings.earlier_usd + own / 3600 * settings.price_per_hour_usd, 4)
+        if settings.price_per_hour_usd
+        else None
+    )
 
 
 def parse_accelerators(answer: str) -> list[Accelerator]:
@@ -211,7 +220,10 @@ def newest_entry(copies: t.Mapping[str, Copy]) -> str:
 
 def latest_document(copies: t.Mapping[str, Copy], time: str, node_rank: int, seconds: float) -> str:
     """LATEST: what is in the bucket, whole, and which of it is the newest checkpoint."""
-    files = [{"path": path, "size": copy.size, "sha256": copy.sha256} for path, copy in sorted(copies.items())]
+    files = [
+        {"path": path, "size": copy.size, "sha256": copy.sha256, "mtime_ns": copy.mtime_ns}
+        for path, copy in sorted(copies.items())
+    ]
     document = {
         "name": newest_entry(copies),
         "time": time,

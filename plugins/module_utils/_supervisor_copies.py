@@ -25,7 +25,6 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import (
     files_being_written,
     look,
-    write_whole,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
     LATEST,
@@ -35,6 +34,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._training_results im
     outdated_entries,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Bucket, sha256_of
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_whole
 
 SHOWN = 5
 

@@ -9,12 +9,18 @@ import os
 import time
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import time_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import ending, mark_stopped
-from ansible_collections.trainyard.aws.plugins.module_utils._container_record import run_on_node
+from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import (
+    ATTEMPT,
+    CONTAINER,
+    ending,
+    mark_stopped,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._container_record import hyperparameters_text, run_on_node
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_document
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     Accelerator,
     Copy,
@@ -39,8 +45,9 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node imp
     memory_used_mib,
     processor_times,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, place_of
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Bucket, collect
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, SPEC, place_of
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Bucket, collect, settings_of
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping, write_mapping
 
 TICK_SECONDS = 1
 STATUS_SECONDS = 5
@@ -254,6 +261,9 @@ class Supervision:
     """The whole of it, for one start of the container."""
 
     def __init__(self, settings: Settings, directory: str, node: Node) -> None:
+        self._attempt = read_mapping(os.path.join(directory, ATTEMPT))
+        attempt = Attempt.parse(self._attempt)
+        settings = replace(settings, earlier_seconds=attempt.earlier_seconds, earlier_usd=attempt.earlier_usd)
         self._settings = settings
         self._node = node
         self._journal = Journal(directory, settings.node_rank)
@@ -275,6 +285,7 @@ class Supervision:
         state = self._wait_for_container()
         if state is None or _start_of(state) == self._ended:
             return
+        self._write_spec()
         self._journal.event("supervision_started", f"container {state.container_id[:12]}")
         self._look_back()
         last = state
@@ -308,6 +319,16 @@ class Supervision:
             return self._node.docker().find(self._settings.run_id)
         except (TrainingError, OSError):
             return last
+
+    def _write_spec(self) -> None:
+        """All it takes to start the run elsewhere; it goes to the bucket with the first event."""
+        container = read_mapping(os.path.join(self._journal.directory, CONTAINER))
+        if container:
+            text = hyperparameters_text(self._journal.directory)
+            settings = settings_of(self._journal.directory)
+            write_mapping(
+                os.path.join(self._journal.directory, SPEC), spec_document(container, settings, self._attempt, text)
+            )
 
     def _look_back(self) -> None:
         """The time that the run has trained on another node counts."""

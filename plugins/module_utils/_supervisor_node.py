@@ -21,11 +21,13 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     parse_accelerators,
     time_text,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results import unsafe
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import SPEC, unsafe
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_whole
 
 # (return code, stdout, stderr) of a program with its arguments and its input
 Run = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
 
+MEMORY = "supervisor.json"
 METADATA = "http://169.254.169.254"
 _TOKEN_SECONDS = 21600
 _ANSWER_SECONDS = 2
@@ -74,15 +76,6 @@ def _open_for_writing(description: str) -> bool:
     with open(description, encoding="ascii") as file:
         flags = next((line.split()[1] for line in file if line.startswith("flags:")), "0")
     return bool(int(flags, 8) & _WRITING)
-
-
-def write_whole(path: str, text: str) -> None:
-    """Nobody ever reads half of it, and a crash leaves the old or the new one."""
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)
 
 
 # ---- The machine ---------------------------------------------------------------------------------------------------
@@ -153,12 +146,12 @@ class Journal:
     def __init__(self, directory: str, node_rank: int) -> None:
         self.directory = directory
         self._rank = node_rank
-        self._memory = os.path.join(directory, "supervisor.json")
+        self._memory = os.path.join(directory, MEMORY)
         self.unsent = True
 
     def sources(self) -> dict[str, str]:
         """Path in the results, and path on the node, of what is appended to while the run goes on."""
-        names = {f"events-{self._rank}.jsonl": "events.jsonl", f"usage-{self._rank}.jsonl": "usage.jsonl"}
+        names = {SPEC: SPEC, f"events-{self._rank}.jsonl": "events.jsonl", f"usage-{self._rank}.jsonl": "usage.jsonl"}
         files = {path: os.path.join(self.directory, name) for path, name in names.items()}
         return {path: file for path, file in files.items() if os.path.exists(file)}
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 
 RECORD = "run.json"
+SPEC = "spec.json"
 LATEST = "LATEST"
 CHECKPOINTS = "checkpoints"
 _DESTINATION = re.compile(r"^s3://(?P<bucket>[^/]+)/?(?P<prefix>.*?)/?$")
@@ -66,6 +67,13 @@ def series_of(name: str) -> str:
     return _LAST_NUMBER.sub("#", stem) + (extension.group() if extension else "") if _LAST_NUMBER.search(stem) else ""
 
 
+def last_number(name: str) -> int | None:
+    """The last number in a name, without its extension."""
+    extension = _EXTENSION.search(name)
+    match = _LAST_NUMBER.search(name[: extension.start()] if extension else name)
+    return int(match.group(1)) if match else None
+
+
 def outdated_entries(entries: t.Mapping[str, float], kept: int) -> set[str]:
     """What is older than the newest ``kept`` of its series, by the time each was written. What is in no series stays."""
     series: dict[str, list[str]] = {}
@@ -74,16 +82,19 @@ def outdated_entries(entries: t.Mapping[str, float], kept: int) -> set[str]:
     return {name for names in series.values() for name in names[kept:]} if kept > 0 else set()
 
 
+def outcome_of(run: t.Mapping[str, t.Any]) -> str:
+    if str(run["reason"]).startswith("stopped"):
+        return "stopped"
+    return "succeeded" if run["exit_code"] == 0 else "failed"
+
+
 def record_of(
     run: t.Mapping[str, t.Any], artefacts: t.Sequence[Artefact], left_out: t.Sequence[LeftOut]
 ) -> dict[str, t.Any]:
     """What ran and what came out."""
-    outcome = (
-        "stopped" if str(run["reason"]).startswith("stopped") else "succeeded" if run["exit_code"] == 0 else "failed"
-    )
     return {
         "format": 1,
-        "outcome": outcome,
+        "outcome": outcome_of(run),
         **run,
         "node_rank": 0,
         "node_count": 1,
@@ -137,6 +148,19 @@ def listing_faults(artefacts: t.Sequence[Artefact], listing: t.Mapping[str, int]
 def remove_commands(paths: t.Iterable[str], place: str) -> str:
     """Input for ``s5cmd run``."""
     return "".join(f"rm --raw {shlex.quote(place + '/' + path)}\n" for path in sorted(paths))
+
+
+def fetch_commands(places: t.Mapping[str, str], place: str) -> str:
+    """Input for ``s5cmd run`` that brings objects to files of the node."""
+    return "".join(
+        f"cp --raw {shlex.quote(place + '/' + path)} {shlex.quote(file)}\n" for path, file in sorted(places.items())
+    )
+
+
+def parse_names(text: str) -> list[str]:
+    """What lies directly below a place, from what ``s5cmd --json ls`` prints of it."""
+    entries = [json.loads(line) for line in text.splitlines()]
+    return sorted(each["key"].rstrip("/").rsplit("/", 1)[-1] for each in entries if each.get("type") == "directory")
 
 
 def copy_commands(sources: t.Mapping[str, str], place: str) -> str:

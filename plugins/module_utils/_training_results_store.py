@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 import typing as t
 from contextlib import contextmanager
@@ -22,9 +23,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils._training_results im
     LeftOut,
     copy_commands,
     entry_of,
+    fetch_commands,
     listing_faults,
     outdated_entries,
     parse_listing,
+    parse_names,
     place_of,
     record_of,
     remove_commands,
@@ -37,6 +40,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils._training_results im
 Runner = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
 
 SETTINGS = "settings.json"
+# Of an attempt that another one has followed: log-1.txt.
+_LOG = re.compile(r"log(-\d+)?\.txt")
 _SYSTEM_ENVIRONMENT = "/etc/environment"
 _SETTINGS = ("AWS_", "S3_")
 _BLOCK = 1024 * 1024
@@ -65,7 +70,8 @@ def settings_of(directory: str) -> dict[str, t.Any]:
 def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     """Path in the results, and path on the node, of everything that is collected."""
     found = {}
-    for path in ("log.txt", "input/config/hyperparameters.json"):
+    logs = [name for name in os.listdir(directory) if _LOG.fullmatch(name)] if os.path.isdir(directory) else []
+    for path in (*logs, "input/config/hyperparameters.json"):
         if os.path.lexists(os.path.join(directory, path)):
             found[path] = os.path.join(directory, path)
     for name, root in (
@@ -144,6 +150,21 @@ class Bucket:
         code, dummy, err = self._run(["--log", "error", "run"], copy_commands(sources, self.place))
         if code:
             raise self._error("copy results to", err)
+
+    def download(self, places: t.Mapping[str, str]) -> None:
+        """Bring objects to files of the node."""
+        for file in places.values():
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+        code, dummy, err = self._run(["--log", "error", "run"], fetch_commands(places, self.place))
+        if code:
+            raise self._error("copy from", err)
+
+    def neighbours(self) -> list[str]:
+        """The runs that have anything in the bucket beside this one."""
+        code, out, err = self._run(["--json", "ls", self.place.rsplit("/", 1)[0] + "/"], None)
+        if code and "no object found" not in err + out:
+            raise self._error("list the runs beside", err or out)
+        return parse_names(out) if not code else []
 
     def remove(self, paths: t.Iterable[str]) -> None:
         code, dummy, err = self._run(["--log", "error", "run"], remove_commands(paths, self.place))

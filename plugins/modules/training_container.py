@@ -20,8 +20,8 @@ description:
 notes:
   - Docker keeps up to 20 GB of a container's log (logging driver C(local), 20 files of 1 GB, not compressed). Beyond that it drops the oldest.
   - The environment is shown by C(docker inspect) and, with C(-vvv), by other modules. Pass secrets as files.
-  - The environment of the container has C(TRAINYARD_RUN_ID), C(TRAINYARD_NODE_RANK), C(TRAINYARD_NODE_COUNT), C(TRAINYARD_HEAD_ADDRESS) and
-    SageMaker's C(TRAINING_JOB_NAME), and C(PYTHONUNBUFFERED=1) unless you set it.
+  - The environment of the container has C(TRAINYARD_RUN_ID), C(TRAINYARD_NODE_RANK), C(TRAINYARD_NODE_COUNT), C(TRAINYARD_HEAD_ADDRESS),
+    C(TRAINYARD_RESUME_CHECKPOINT) (empty unless the run was resumed) and SageMaker's C(TRAINING_JOB_NAME), and C(PYTHONUNBUFFERED=1) unless you set it.
   - Following sends what the plugin M(trainyard.aws.training_container_logs) returns to the terminal, without escapes and control characters.
 requirements:
   - Docker SDK for Python 5.0 or later on the node (Debian's python3-docker)
@@ -35,10 +35,12 @@ options:
   state:
     description:
       - V(started) starts the run, or attaches to it, or gives back its result.
+      - V(resumed) replaces the container of a run that has ended by a new one, as M(trainyard.aws.training_attempt) has made it ready. The
+        image, by digest, and the rest are the run's own. A run that goes on is attached to.
       - V(stopped) sends SIGTERM and, after O(grace_seconds), SIGKILL.
       - V(absent) stops it and removes the container. The run's directory stays.
     type: str
-    choices: [started, stopped, absent]
+    choices: [started, resumed, stopped, absent]
     default: started
   image:
     description:

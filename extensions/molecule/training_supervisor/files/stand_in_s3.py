@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         query = parse_qs(urlsplit(self.path).query)
         if "list-type" in query:
-            self._list(query.get("prefix", [""])[0])
+            self._list(query.get("prefix", [""])[0], query.get("delimiter", [""])[0])
         elif self._path().is_file():
             self._answer(200, self._path().read_bytes(), ETag='"0"')
         else:
@@ -53,16 +53,19 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def _list(self, prefix: str) -> None:
+    def _list(self, prefix: str, delimiter: str) -> None:
         bucket = self._path()
         keys = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file())
+        keys = [key for key in keys if key.startswith(prefix)]
+        below = {key[: key.index("/", len(prefix)) + 1] for key in keys if delimiter and "/" in key[len(prefix) :]}
+        folders = "".join(f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in sorted(below))
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{(bucket / key).stat().st_size}</Size>"
             "<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>0</ETag></Contents>"
             for key in keys
-            if key.startswith(prefix)
+            if not any(key.startswith(each) for each in below)
         )
-        page = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
+        page = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}{folders}</ListBucketResult>"
         self._answer(200, page.encode())
 
     def _path(self) -> Path:

@@ -116,6 +116,7 @@ def test_spec_follows_the_container_contract() -> None:
         "TRAINYARD_HEAD_ADDRESS": "127.0.0.1",
         "TRAINYARD_NODE_COUNT": "1",
         "TRAINYARD_NODE_RANK": "0",
+        "TRAINYARD_RESUME_CHECKPOINT": "",
         "TRAINYARD_RUN_ID": "digits-001",
     }
     assert spec.container_name == "trainyard-run-digits-001"

@@ -43,6 +43,8 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "environment_names": [name for name, dummy in state.environment],
         "hyperparameters": {"epochs": 6},
         "node": "demo-train-0",
+        "attempts": 1,
+        "earlier_attempts": [],
         "started_at": "2020-01-01T00:00:00Z",
         "finished_at": "2020-01-01T00:00:10Z",
         "duration_seconds": 10.0,

@@ -191,7 +191,7 @@ def test_latest_says_what_to_continue_from() -> None:
         "time": "2026-11-22T00:00:00Z",
         "node_rank": 1,
         "spent_seconds": 12.346,
-        "files": [{"path": "epoch-2.pt", "size": 3, "sha256": "ab"}],
+        "files": [{"path": "epoch-2.pt", "size": 3, "sha256": "ab", "mtime_ns": 5}],
     }
 
 

@@ -37,6 +37,10 @@ class Bucket:
     def __call__(self, arguments: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
         if self.refuses:
             return 1, "", "ERROR AccessDenied: Access Denied status code: 403"
+        if "ls" in arguments and not arguments[-1].endswith("*"):
+            below = {key.removeprefix(arguments[-1]).split("/")[0] for key in self.objects}
+            names = [json.dumps({"key": f"{arguments[-1]}{name}/", "type": "directory"}) for name in below]
+            return (0, "\n".join(names), "") if names else (1, "", "no object found")
         if "ls" in arguments:
             prefix = arguments[-1].rstrip("*")
             lines = [
@@ -50,6 +54,8 @@ class Bucket:
         for words in map(shlex.split, (data or "").splitlines()):
             if words[0] == "rm":
                 del self.objects[words[2]]
+            elif words[2].startswith("s3://"):
+                Path(words[3]).write_bytes(self.objects[words[2]])
             else:
                 self.objects[words[3]] = Path(words[2]).read_bytes()
                 self.order.append(words[3].removeprefix(PLACE))
