@@ -51,9 +51,39 @@ def parse_record(run_id: str, text: str) -> dict[str, t.Any] | Fault:
     return record
 
 
-def unfinished(run_id: str, changed_at: str) -> dict[str, t.Any]:
-    """A run that has something in the bucket and no record: it goes on, or it ended without its results being collected."""
-    return {"run_id": run_id, "outcome": UNFINISHED, "changed_at": changed_at}
+def unfinished(run_id: str, changed_at: str, latest: str = "") -> dict[str, t.Any]:
+    """A run that has something in the bucket and no record: it goes on, or it ended without its results being collected.
+
+    ``latest`` is what its LATEST says.
+    """
+    newest = newest_checkpoint(latest)
+    return {"run_id": run_id, "outcome": UNFINISHED, "changed_at": changed_at, "newest_checkpoint": newest}
+
+
+def newest_checkpoint(latest: str) -> dict[str, str] | None:
+    """Name of the newest checkpoint, and when it was copied; None where there is none."""
+    try:
+        found = json.loads(latest)
+        return {name: sanitise(found[name]) for name in ("name", "time")} if found["name"] else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def kept_text(run_id: str, runs: t.Iterable[Record], place: str) -> str:
+    """What a bucket keeps of a run, wherever its node is. ``place`` is where its runs are."""
+    run = next((run for run in runs if run["run_id"] == run_id), None)
+    where = f"{place.rstrip('/')}/{run_id}/"
+    if run is None:
+        return f'Nothing that could be read of run "{run_id}" is in {where}.'
+    if run["outcome"] != UNFINISHED:
+        return f'Run "{run_id}" has ended ({run["outcome"]}), and all it made is in {where}.'
+    newest = run.get("newest_checkpoint")
+    if not newest:
+        return f'Run "{run_id}" had not ended, and {where} has no checkpoint of it.'
+    return (
+        f'Run "{run_id}" had not ended. Safe in {where}checkpoints/ is its newest checkpoint "{newest["name"]}", copied at '
+        f"{newest['time']}; what it made since then is lost if its node is gone."
+    )
 
 
 def in_order(runs: t.Iterable[Record]) -> list[Record]:

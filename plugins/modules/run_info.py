@@ -72,6 +72,10 @@ runs:
       description: V(succeeded), V(failed), V(stopped), or V(unfinished) for a run without a record.
       type: str
       sample: succeeded
+    newest_checkpoint:
+      description: Name of the newest checkpoint of an unfinished run and when it was copied, V(none) where there is none.
+      type: dict
+      sample: {"name": "epoch-3.pt", "time": "2026-11-20T10:00:00Z"}
     reason:
       description: Why it ended, in plain words.
       type: str
@@ -95,6 +99,12 @@ table:
   type: str
   returned: success
   sample: "run         outcome    started           took   USD  lr   loss"
+kept:
+  description: What the bucket keeps of each run that was asked for, in words.
+  type: list
+  elements: str
+  returned: success
+  sample: ['Run "digits-001" has ended (succeeded), and all it made is in s3://trainyard-digits-123456789012-us-east-1/runs/digits-001/.']
 faults:
   description: Records that cannot be read, and why.
   type: list
@@ -107,7 +117,7 @@ import typing as t
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
-from ansible_collections.trainyard.aws.plugins.module_utils._runs import in_order, place_of, table
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import in_order, kept_text, place_of, table
 from ansible_collections.trainyard.aws.plugins.module_utils._runs_api import read_runs, run_ids
 
 try:
@@ -138,6 +148,7 @@ def main() -> None:
         changed=False,
         runs=runs,
         table=table(runs),
+        kept=[kept_text(name, runs, f"s3://{bucket}/{place}") for name in wanted],
         faults=[f"{sanitise(fault.run_id)}: {fault.reason}" for fault in faults] + missing,
     )
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -86,6 +87,30 @@ class Lab:
         )
 
 
+class Followed:
+    """A playbook whose words are read as they come, by a thread: one that says nothing must not hold the test."""
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.process = process
+        self.text = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.text += line
+
+    def wait_until_it_says(self, text: str, seconds: float = 90) -> None:
+        wait_for(lambda: text in self.text or not self._reader.is_alive(), seconds, text)
+        assert text in self.text, self.text
+
+    def finish(self, seconds: float = 120) -> Outcome:
+        """Wait for its end."""
+        wait_for(lambda: self.process.poll() is not None, seconds, f"the end of what says:\n{self.text}")
+        self._reader.join(timeout=10)  # what it started may hold its output open
+        return Outcome(self.process.returncode, self.text)
+
+
 @dataclass
 class Stack:
     """One stack with its inventory, driven by playbooks called by their full names."""
@@ -96,6 +121,7 @@ class Stack:
     inventory: Path
     image: str
     environment: dict[str, str] = field(default_factory=dict)
+    checkout: Path = ROOT
 
     @property
     def ssh_config(self) -> Path:
@@ -109,7 +135,7 @@ class Stack:
         """Start a playbook in a session of its own, so that it can be interrupted as a whole."""
         return subprocess.Popen(
             [BIN / "ansible-playbook", f"trainyard.aws.{playbook}", "-i", self.inventory, *options],
-            cwd=ROOT,
+            cwd=self.checkout,
             env=self.environment,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -127,6 +153,15 @@ class Stack:
         finally:
             end(process)
         return Outcome(process.returncode, text)
+
+    @contextmanager
+    def follow(self, playbook: str, *options: str) -> Iterator[Followed]:
+        """Run a playbook beside the test."""
+        process = self.start(playbook, *options)
+        try:
+            yield Followed(process)
+        finally:
+            end(process)
 
     def train(self, run_id: str, script: str, *options: str) -> tuple[str, ...]:
         """The options of a run of a shell script."""
@@ -168,11 +203,14 @@ class Stack:
         found = [instance for reservation in reservations for instance in reservation["Instances"]]
         return {next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"): item for item in found}
 
+    @property
+    def bucket(self) -> str:
+        return f"trainyard-{self.name}-123456789012-us-east-1"
+
     def objects(self, prefix: str = "") -> dict[str, bytes]:
         s3 = self.lab.client("s3")
-        bucket = f"trainyard-{self.name}-123456789012-us-east-1"
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-        return {item["Key"]: s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+        listed = s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
+        return {item["Key"]: s3.get_object(Bucket=self.bucket, Key=item["Key"])["Body"].read() for item in listed}
 
 
 def writes(calls: list[dict]) -> list[str]:

@@ -252,21 +252,14 @@ class TestTrain:
         assert json.loads(objects["runs/bad/run.json"])["exit_code"] == 3
 
     def test_an_interrupted_playbook_leaves_the_training_running(self, stack: Stack) -> None:
-        process = stack.start("train", *stack.train("long", LONG_RUN))
-        try:
-            shown = ""
-            deadline = time.monotonic() + 90
-            while "step 3\n" not in shown:
-                assert time.monotonic() < deadline, shown
-                shown += process.stdout.readline()
-            os.killpg(process.pid, signal.SIGINT)
-            rest, _ = process.communicate(timeout=30)
-        finally:
-            end(process)
-        assert process.returncode != 0
-        assert "interrupted" in rest, rest
+        with stack.follow("train", *stack.train("long", LONG_RUN)) as followed:
+            followed.wait_until_it_says("step 3\n")
+            os.killpg(followed.process.pid, signal.SIGINT)
+            outcome = followed.finish(30)
+        assert outcome.status != 0
+        assert "interrupted" in outcome.text, outcome.text
         # Said when the following starts; the line after the interruption is the unit tests' matter.
-        assert "Ctrl-C ends the following, not the training; the same command comes back to it." in shown
+        assert "Ctrl-C ends the following, not the training; the same command comes back to it." in outcome.text
         # On a slow machine it may have come to its end by now, but nobody ended it.
         state = stack.ssh(
             "sudo docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' trainyard-run-long"
@@ -315,20 +308,14 @@ class TestTrain:
     def test_what_breaks_the_following_leaves_no_gap_and_repeats_nothing(
         self, stack: Stack, run_id: str, command: str
     ) -> None:
-        process = stack.start("train", *stack.train(run_id, CUT_RUN))
-        try:
-            shown = ""
-            deadline = time.monotonic() + 90
-            while "step 5\n" not in shown:
-                assert time.monotonic() < deadline, shown
-                shown += process.stdout.readline()
+        with stack.follow("train", *stack.train(run_id, CUT_RUN)) as followed:
+            followed.wait_until_it_says("step 5\n")
             stack.ssh(command)
             assert stack.ssh(f"sudo docker exec trainyard-run-{run_id} touch /tmp/go").status == 0
-            rest, _ = process.communicate(timeout=120)
-        finally:
-            end(process)
-        assert process.returncode == 0, rest
-        assert re.findall(r"^step (\d+)$", shown + rest, re.MULTILINE) == [str(number) for number in range(1, 41)]
+            outcome = followed.finish()
+        assert outcome.status == 0, outcome.text
+        numbers = re.findall(r"^step (\d+)$", outcome.text, re.MULTILINE)
+        assert numbers == [str(number) for number in range(1, 41)]
 
     def test_a_hostile_log_is_tame_on_the_screen_and_whole_in_the_bucket(self, stack: Stack) -> None:
         outcome = stack.play("train", *stack.train("hostile", HOSTILE_RUN))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -111,13 +112,18 @@ def kill_after(stack: Stack, faults: Faults, playbook: str, actions: Iterable[st
             f"all of {wanted}",
         )
         assert process.poll() is None, f"ended before {wanted}:\n{process.stdout.read()}"
-        for descendant in [*descendants(process.pid), process.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(descendant, signal.SIGKILL)
-        process.wait()
+        kill_whole(process)
     finally:
         end(process)
         faults.clear()
+
+
+def kill_whole(process: subprocess.Popen) -> None:
+    """As a power cut would: with everything it has started."""
+    for each in [*descendants(process.pid), process.pid]:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    process.wait()
 
 
 def descendants(pid: int) -> list[int]:

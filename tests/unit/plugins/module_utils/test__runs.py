@@ -54,6 +54,49 @@ def test_the_oldest_comes_first_and_what_has_not_started_last() -> None:
     assert [run["run_id"] for run in _runs.in_order(runs)] == ["old", "new", "going"]
 
 
+LATEST = '{"name": "epoch-3.pt", "time": "2026-11-21T11:30:00Z", "files": []}'
+
+
+@pytest.mark.parametrize(
+    ("latest", "newest"),
+    [
+        pytest.param(LATEST, {"name": "epoch-3.pt", "time": "2026-11-21T11:30:00Z"}, id="one"),
+        pytest.param("", None, id="never written"),
+        pytest.param('{"name": "", "time": "2026-11-21T11:30:00Z"}', None, id="none yet"),
+        pytest.param('["epoch-3.pt"]', None, id="a list"),
+        pytest.param('{"name": 3, "time": 4}', None, id="no texts"),
+    ],
+)
+def test_the_newest_checkpoint_of_an_unfinished_run(latest: str, newest: dict[str, str] | None) -> None:
+    assert _runs.unfinished("a", "2026-11-21T11:30:00Z", latest)["newest_checkpoint"] == newest
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        pytest.param([], 'Nothing that could be read of run "a" is in s3://b/runs/a/.', id="nothing"),
+        pytest.param(
+            [record("z"), record("a")],
+            'Run "a" has ended (succeeded), and all it made is in s3://b/runs/a/.',
+            id="all",
+        ),
+        pytest.param(
+            [_runs.unfinished("a", "2026-11-21T11:30:00Z")],
+            'Run "a" had not ended, and s3://b/runs/a/ has no checkpoint of it.',
+            id="no checkpoint",
+        ),
+        pytest.param(
+            [_runs.unfinished("a", "2026-11-21T11:30:00Z", LATEST)],
+            'Run "a" had not ended. Safe in s3://b/runs/a/checkpoints/ is its newest checkpoint "epoch-3.pt", copied at '
+            "2026-11-21T11:30:00Z; what it made since then is lost if its node is gone.",
+            id="a checkpoint",
+        ),
+    ],
+)
+def test_what_the_bucket_keeps_of_a_run_is_said_in_words(runs: list[dict[str, Any]], text: str) -> None:
+    assert _runs.kept_text("a", runs, "s3://b/runs/") == text
+
+
 def test_runs_stand_side_by_side_with_what_differs() -> None:
     runs = [
         record("a", duration_seconds=5400.4, cost_usd=1.239, hyperparameters={"lr": 0.1, "batch_size": 64}, metrics={"loss": 0.123456}),

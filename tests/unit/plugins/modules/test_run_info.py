@@ -47,6 +47,18 @@ def test_only_the_named_ones_are_read_and_one_that_is_not_there_is_told(run_modu
     assert answer["faults"] == ["nobody: there is nothing of it in s3://trainyard-digits/runs/"]
 
 
+def test_it_says_what_the_bucket_keeps_of_each(run_module: Any, s3: Any) -> None:
+    latest = {"name": "1.pt", "time": "2026-11-21T10:00:00Z"}
+    s3.put_object(Bucket=BUCKET, Key="runs/going/checkpoints/LATEST", Body=json.dumps(latest))
+    answer = run_module(run_info, bucket=BUCKET, run_ids=["going", "late", "nobody"])
+    assert answer["runs"][1]["newest_checkpoint"] == latest
+    assert [text.split(".")[0] for text in answer["kept"]] == [
+        'Run "going" had not ended',
+        'Run "late" has ended (succeeded), and all it made is in s3://trainyard-digits/runs/late/',
+        'Nothing that could be read of run "nobody" is in s3://trainyard-digits/runs/nobody/',
+    ]
+
+
 def test_one_bad_record_does_not_hide_the_others(run_module: Any, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.put_object(Bucket=BUCKET, Key="runs/early/run.json", Body="no JSON")
     s3.put_object(Bucket=BUCKET, Key="runs/huge/run.json", Body=b" " * 101)

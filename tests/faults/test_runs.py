@@ -1,0 +1,272 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can happen to a run: to its container, its bucket, its controller, and at last to its node.
+
+One stack for all of them. The tests stand in an order, so that what takes its time goes on beside the tests that follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.e2e.driver import (
+    BIN,
+    PATIENCE_SECONDS,
+    ROOT,
+    Lab,
+    Stack,
+    copy_inventory,
+    push_shell_image,
+    stack_environment,
+    wait_for,
+    writes,
+)
+from tests.faults.conftest import WORKER
+from tests.faults.rig import Faults, kill_whole
+
+MAIN, WATCHED, ALONE, SPOT = "runs-train-0", "runs-train-1", "runs-train-2", "runs-spot-0"
+GROUPS = [
+    {"name": "train", "count": 3, "instance_types": ["g6.xlarge"], "root_volume_gib": 100},
+    {"name": "spot", "count": 1, "instance_types": ["g6.xlarge"], "root_volume_gib": 100, "markets": ["spot"]},
+]
+UNFOLLOWED = {"training_run_follow_enabled": False}
+# A g6.xlarge costs that in some ten seconds.
+BUDGET = {"training_run_budget_usd": 0.002, "training_run_when_finished": "terminate"}
+PENNILESS = "stopped by its budget of 0.002 USD"
+
+# It holds at step 5 until it is told to go on.
+HELD_RUN = (
+    "for i in $(seq 10); do echo step $i; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.1; done; done; "
+    "echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
+)
+GREEDY_RUN = "echo 1 > /opt/ml/checkpoints/step-1.pt; echo step 1; tail /dev/zero"
+POLITE_RUN = (
+    "trap 'echo last > /opt/ml/checkpoints/step-2.pt; echo saved; exit 0' TERM; "
+    "echo 1 > /opt/ml/checkpoints/step-1.pt; echo step 1; while true; do sleep 0.2; done"
+)
+
+
+@pytest.fixture(scope="module")
+def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    home = tmp_path_factory.mktemp("home")
+    inventory = copy_inventory("runs", home / "inventory", f"10.{82 + WORKER}")
+    # The operator's own key: whoever comes from elsewhere has it too.
+    key = tmp_path_factory.mktemp("key") / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    own = {"aws_nodes_groups": GROUPS, "stack_ssh_key_file": str(key), "stack_owner": "ada"}
+    variables = inventory / "group_vars" / "all.yml"
+    kept = [line for line in re.split(r"\n(?=\S)", variables.read_text()) if line.split(":")[0] not in own]
+    variables.write_text("\n".join([*kept, *(f"{name}: {json.dumps(value)}" for name, value in own.items())]) + "\n")
+    image = push_shell_image(docker.from_env(), lab)
+    stack = Stack("runs", lab, home, inventory, image, stack_environment(lab, home))
+    try:
+        for playbook in ("provision", "configure"):
+            outcome = stack.play(playbook)
+            assert outcome.status == 0, outcome.text
+        yield stack
+    finally:
+        outcome = stack.play("destroy", "-e", "stack_purge=runs", "-e", "stack_take_over=true")
+    assert outcome.status == 0, outcome.text
+
+
+@pytest.fixture(scope="module")
+def elsewhere(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Another checkout and another home, into which only the inventory was brought."""
+    home, checkout = tmp_path_factory.mktemp("elsewhere"), tmp_path_factory.mktemp("checkout") / "trainyard"
+    subprocess.run(["git", "clone", "--quiet", ROOT, checkout], check=True)
+    collections = home / "collections" / "ansible_collections" / "trainyard"
+    collections.mkdir(parents=True)
+    (collections / "aws").symlink_to(checkout)
+    inventory = home / "inventory"
+    subprocess.run(["cp", "--recursive", stack.inventory, inventory], check=True)
+    environment = stack_environment(stack.lab, home) | {
+        "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"),
+    }
+    return Stack("runs", stack.lab, home, inventory, stack.image, environment, checkout)
+
+
+def options_of(stack: Stack, node: str, run_id: str, script: str, **more: object) -> tuple[str, ...]:
+    """The options of a run whose checkpoints are copied every two seconds."""
+    extra = {"target": node, "training_run_checkpoint_interval": "2s", "training_run_grace_seconds": 20, **more}
+    return stack.train(run_id, script, "-e", json.dumps(extra))
+
+
+def go_on(stack: Stack, run_id: str) -> None:
+    assert stack.ssh(f"sudo docker exec trainyard-run-{run_id} touch /tmp/go", host=MAIN).status == 0
+
+
+def record_of(stack: Stack, run_id: str) -> dict:
+    """What the bucket says how the run ended; empty as long as it does not."""
+    return json.loads(stack.objects(f"runs/{run_id}/").get(f"runs/{run_id}/run.json", b"{}"))
+
+
+def events_of(stack: Stack, run_id: str) -> list[str]:
+    """What the bucket says that happened."""
+    lines = stack.objects(f"runs/{run_id}/events").get(f"runs/{run_id}/events-0.jsonl", b"").splitlines()
+    return [json.loads(line)["event"] for line in lines]
+
+
+def assert_latest_is_whole(objects: dict[str, bytes], run_id: str, name: str) -> None:
+    """The newest checkpoint is the one that is named, and every file that LATEST names is there as it says."""
+    latest = json.loads(objects[f"runs/{run_id}/checkpoints/LATEST"])
+    assert latest["name"] == name
+    for file in latest["files"]:
+        body = objects[f"runs/{run_id}/checkpoints/{file['path']}"]
+        assert (len(body), hashlib.sha256(body).hexdigest()) == (file["size"], file["sha256"])
+
+
+class TestHyperparametersThatAreNone:
+    def test_stop_the_run_before_anything_is_changed(self, stack: Stack, tmp_path: Path) -> None:
+        file = tmp_path / "hyperparameters.json"
+        file.write_text('{"epochs": 3,\n "lr": 0.1 "batch_size": 64}\n')
+        before = len(stack.lab.calls())
+        options = options_of(stack, MAIN, "typo", "true", training_run_hyperparameters_file=str(file))
+        outcome = stack.play("train", *options)
+        assert outcome.status != 0
+        assert f'{file}:2:12: a comma or "}}" is missing here' in outcome.text
+        assert writes(stack.lab.calls(before)) == []
+        assert "typo" not in stack.ssh("sudo ls /var/lib/trainyard/runs; sudo docker ps --all", host=MAIN).text
+
+
+class TestMemory:
+    def test_a_run_that_takes_more_than_its_limit_is_told_so(self, stack: Stack) -> None:
+        outcome = stack.play("train", *options_of(stack, MAIN, "greedy", GREEDY_RUN, training_run_memory="64m"))
+        assert outcome.status != 0
+        assert "most likely out of memory: its memory limit is 64 MiB. Try a smaller batch size" in outcome.text
+        objects = stack.objects("runs/greedy/")
+        assert objects["runs/greedy/log.txt"].startswith(b"step 1\n")
+        assert objects["runs/greedy/checkpoints/step-1.pt"] == b"1\n"
+        record = json.loads(objects["runs/greedy/run.json"])
+        assert (record["outcome"], record["exit_code"]) == ("failed", 137)
+        assert "out of memory" in record["reason"]
+
+
+class TestBucketThatRefuses:
+    def test_the_training_goes_on_and_all_of_it_comes_when_the_bucket_opens(self, stack: Stack, faults: Faults) -> None:
+        script = (
+            "echo 1 > /opt/ml/checkpoints/step-1.pt; while ! [ -e /tmp/go ]; do sleep 0.1; done; "
+            "echo 2 > /opt/ml/checkpoints/step-2.pt; echo weights > /opt/ml/model/weights"
+        )
+        refused = {"match": {"service": "s3", "action": "PutObject", "path": "*/runs/refused/*"}, "times": None}
+        stack.lab.page("faults", "POST", {**refused, "then": {"code": "AccessDenied", "status": 403}})
+        outcome = stack.play("train", *options_of(stack, MAIN, "refused", script, **UNFOLLOWED))
+        assert outcome.status == 0, outcome.text
+        events = "sudo cat /var/lib/trainyard/runs/refused/events.jsonl"
+        wait_for(lambda: '"copies_late"' in stack.ssh(events, host=MAIN).text, 90, "the alarm")
+        told = stack.ssh(events, host=MAIN).text
+        assert '"copy_failed"' in told
+        assert "AccessDenied" in told
+        running = "sudo docker inspect --format '{{.State.Status}}' trainyard-run-refused"
+        assert stack.ssh(running, host=MAIN).text.strip() == "running"
+        go_on(stack, "refused")
+        wait_for(lambda: '"results_failed"' in stack.ssh(events, host=MAIN).text, 90, "results that stay on the node")
+        assert stack.objects("runs/refused/") == {}
+        faults.clear()
+        wait_for(lambda: record_of(stack, "refused"), 90, "the results")
+        objects = stack.objects("runs/refused/")
+        assert record_of(stack, "refused")["outcome"] == "succeeded"
+        assert objects["runs/refused/model/weights"] == b"weights\n"
+        assert_latest_is_whole(objects, "refused", "step-2.pt")
+        wait_for(lambda: "results_collected" in events_of(stack, "refused"), 60, "the last events")
+
+
+class TestBudget:
+    """A node has a minute after its run, for those who follow it: the tests below use it."""
+
+    def test_ends_a_run_whose_controller_is_gone(self, stack: Stack) -> None:
+        with stack.follow("train", *options_of(stack, ALONE, "alone", POLITE_RUN, **BUDGET)) as followed:
+            followed.wait_until_it_says("step 1\n")
+            kill_whole(followed.process)
+
+    def test_ends_a_run_that_is_followed(self, stack: Stack) -> None:
+        """The same operator's next command takes the stack over from the one who died."""
+        outcome = stack.play("train", *options_of(stack, WATCHED, "watched", POLITE_RUN, **BUDGET))
+        assert outcome.status == 0, outcome.text
+        assert "saved\n" in outcome.text
+        assert PENNILESS in outcome.text
+
+
+class TestTwoOperatorsAndAControllerThatDies:
+    """Ada trains. Grace comes from another checkout with nothing but the inventory, and goes on when Ada's machine is dead."""
+
+    def test_the_run_outlives_the_controller(self, stack: Stack, elsewhere: Stack) -> None:
+        options = options_of(stack, MAIN, "shared", HELD_RUN)
+        with stack.follow("train", *options) as ada:
+            ada.wait_until_it_says("step 5\n")
+            before = len(stack.lab.calls())
+            refused = elsewhere.play("train", *options, "-e", "stack_owner=grace")
+            assert refused.status != 0
+            assert re.search(
+                r'Stack "runs" is held by ada on \S+ \(process \d+\) since \S+ for "train"', refused.text
+            ), refused.text
+            assert set(writes(stack.lab.calls(before))) <= {"s3:PutObject"}  # the attempt to take the lock
+            with elsewhere.follow("logs", "-e", f"target={MAIN}", "-e", "training_run_id=shared") as grace:
+                grace.wait_until_it_says("step 5\n")
+                kill_whole(ada.process)
+                go_on(stack, "shared")
+                outcome = grace.finish()
+        assert re.findall(r"^step (\d+)$", outcome.text, re.MULTILINE) == [str(number) for number in range(1, 11)]
+        assert outcome.status != 0
+        assert "exit code 3" in outcome.text
+        containers = stack.ssh("sudo docker ps --all --format '{{.Names}}'", host=MAIN).text
+        assert containers.count("shared") == 1
+
+    def test_its_results_are_collected_from_the_other_checkout(self, elsewhere: Stack) -> None:
+        outcome = elsewhere.play("collect", "-e", f"target={MAIN}", "-e", "training_run_id=shared")
+        assert outcome.status == 0, outcome.text
+        objects = elsewhere.objects("runs/shared/")
+        assert objects["runs/shared/model/half"] == b"half\n"
+        assert objects["runs/shared/log.txt"].endswith(b"step 10\nthe disk is on fire\n")
+        assert record_of(elsewhere, "shared")["exit_code"] == 3
+
+
+class TestSpotNotice:
+    def test_the_last_checkpoint_is_home_before_the_node_is_taken(self, stack: Stack) -> None:
+        with stack.follow("train", *options_of(stack, SPOT, "spot", POLITE_RUN)) as followed:
+            followed.wait_until_it_says("step 1\n")
+            stack.lab.page("spot", "POST", {"instance": stack.instances()[SPOT]["InstanceId"], "seconds": 120})
+            outcome = followed.finish()
+        assert "stopped because AWS takes the spot instance back" in outcome.text
+        assert SPOT in stack.instances()
+        wait_for(lambda: "results_collected" in events_of(stack, "spot"), 60, "the last events")
+        assert "spot_interruption" in events_of(stack, "spot")
+        assert_latest_is_whole(stack.objects("runs/spot/"), "spot", "step-2.pt")
+        assert record_of(stack, "spot")["outcome"] == "stopped"
+
+
+class TestAfterTheBudget:
+    @pytest.mark.parametrize(("run_id", "node"), [("alone", ALONE), ("watched", WATCHED)])
+    def test_the_results_are_home_and_the_node_is_gone(self, stack: Stack, run_id: str, node: str) -> None:
+        wait_for(lambda: node not in stack.instances(), PATIENCE_SECONDS, "the node to end itself")
+        record = record_of(stack, run_id)
+        assert record["outcome"] == "stopped"
+        assert PENNILESS in record["reason"]
+        assert_latest_is_whole(stack.objects(f"runs/{run_id}/"), run_id, "step-2.pt")
+        events = events_of(stack, run_id)
+        assert "budget_limit" in events
+        assert events[-2:] == ["results_collected", "shutdown"]
+
+
+class TestNodeThatIsGone:
+    def test_whoever_asks_for_the_run_hears_what_is_safe(self, stack: Stack) -> None:
+        outcome = stack.play("train", *options_of(stack, MAIN, "lost", POLITE_RUN, **UNFOLLOWED))
+        assert outcome.status == 0, outcome.text
+        latest = "runs/lost/checkpoints/LATEST"
+        wait_for(lambda: latest in stack.objects("runs/lost/"), 90, "the first checkpoint in the bucket")
+        stack.lab.client("ec2").terminate_instances(InstanceIds=[stack.instances()[MAIN]["InstanceId"]])
+        for playbook in ("logs", "collect"):
+            outcome = stack.play(playbook, "-e", f"target={MAIN}", "-e", "training_run_id=lost")
+            assert outcome.status != 0
+            assert f'The stack has no node "{MAIN}"' in outcome.text
+            assert f's3://{stack.bucket}/runs/lost/checkpoints/ is its newest checkpoint "step-1.pt"' in outcome.text
+        assert_latest_is_whole(stack.objects("runs/lost/"), "lost", "step-1.pt")
