@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ import docker
 import pytest
 
 from tests.e2e.driver import (
-    BIN,
     PATIENCE_SECONDS,
     ROOT,
     Lab,
