@@ -291,6 +291,26 @@ class TestTrain:
         assert objects["runs/polite/checkpoints/last"] == b"saved\n"
         assert json.loads(objects["runs/polite/run.json"])["outcome"] == "stopped"
 
+    def test_resume_goes_on_from_the_checkpoint_of_a_run_that_failed(self, stack: Stack) -> None:
+        script = (
+            'state=/opt/ml/checkpoints/epoch-1.pt; test -z "$TRAINYARD_RESUME_CHECKPOINT" && echo 1 > $state && exit 3;'
+            ' echo "went on from $TRAINYARD_RESUME_CHECKPOINT"'
+        )
+        outcome = stack.play("train", *stack.train("again", script))
+        assert outcome.status != 0
+        options = ("-e", "training_run_id=again")
+        outcome = stack.play("resume", *options, "--check")
+        assert outcome.status == 0, outcome.text
+        assert 'Run "again" would train on as attempt 2, from /opt/ml/checkpoints/epoch-1.pt' in outcome.text
+        outcome = stack.play("resume", *options)
+        assert outcome.status == 0, outcome.text
+        assert "went on from /opt/ml/checkpoints/epoch-1.pt" in outcome.text
+        record = json.loads(stack.objects("runs/again/")["runs/again/run.json"])
+        assert (record["outcome"], record["attempts"]) == ("succeeded", 2)
+        outcome = stack.play("resume", *options)
+        assert outcome.status != 0
+        assert "it has finished, so there is nothing left to train" in outcome.text
+
     def test_stop_names_the_runs_when_there_is_no_such_run(self, stack: Stack) -> None:
         outcome = stack.play("stop", "-e", "training_run_id=polit")
         assert outcome.status != 0
