@@ -188,7 +188,7 @@ def filled(arguments: t.Sequence[str], checkpoint: Checkpoint | None) -> tuple[s
         values["{epoch}"] = str(checkpoint.epoch)
     elif any("{epoch}" in each for each in arguments):
         raise TrainingError(
-            "Cannot fill in {epoch} of training_run_resume_arguments",
+            "Cannot fill in the epoch in training_run_resume_arguments",
             f'the newest checkpoint, "{checkpoint.path}", has no number in its name.',
             "Use {path} or {name}, or give the number itself.",
         )
