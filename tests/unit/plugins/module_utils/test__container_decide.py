@@ -353,3 +353,25 @@ def test_failure_message(ending: Ending, lines: list[str], message: str) -> None
     text = decide.failure_message("a", ending, lines, "/runs/a/log.txt")
     assert text.startswith(message)
     assert "/runs/a/log.txt" in text
+
+
+@pytest.mark.parametrize(
+    ("have", "verbs"),
+    [
+        pytest.param(None, ["create", "start"], id="removed"),
+        pytest.param({"status": "exited", "attempt": 1}, ["remove", "create", "start"], id="ended"),
+        pytest.param({"status": "created", "attempt": 2}, ["start"], id="never started"),
+        pytest.param({"status": "running", "attempt": 2}, [], id="running"),
+        pytest.param({"status": "exited", "attempt": 2}, [], id="this attempt has ended"),
+    ],
+)
+def test_an_attempt_is_started_once(have: dict[str, t.Any] | None, verbs: list[str]) -> None:
+    want = replace(WANT, attempt=2)
+    state = state_like(want, **have) if have else None
+    assert [step.verb for step in decide.steps_to_resume(want, state)] == verbs
+
+
+def test_a_resumed_run_is_the_one_that_was_asked_for() -> None:
+    environment = tuple(sorted({**dict(WANT.environment), decide.RESUME_CHECKPOINT: "/opt/ml/checkpoints/e-1"}.items()))
+    assert decide.faults_of_match(WANT, state_like(WANT, environment=environment)) == []
+    assert decide.faults_of_match(WANT, state_like(WANT, environment=(*environment, ("Z", "1"))))

@@ -137,3 +137,10 @@ def test_a_number_that_is_none_is_left_out(strange: Any) -> None:
 def test_whatever_stands_in_the_records_there_is_a_table(found: list[dict[str, Any]]) -> None:
     runs = [{**each, "run_id": f"run-{number}", "outcome": "failed"} for number, each in enumerate(found)]
     assert len(_runs.table(_runs.in_order(runs)).split("\n")) == len(runs) + 1
+
+
+@pytest.mark.parametrize(
+    ("attempts", "told"), [(1, "succeeded "), (3, "succeeded (attempt 3)"), ("x", "succeeded "), (0, "succeeded ")]
+)
+def test_the_table_tells_how_often_a_run_was_started(attempts: Any, told: str) -> None:
+    assert f"a    {told}" in _runs.table([record("a", attempts=attempts)])

@@ -215,3 +215,12 @@ def test_time_text() -> None:
         "event": "e",
         "detail": "\x1b[31m",
     }
+
+
+def test_earlier_attempts_keep_what_they_cost() -> None:
+    settings = Settings(run_id="a", price_per_hour_usd=36, earlier_seconds=100, earlier_usd=5, budget_usd=5.5)
+    assert supervisor.cost_usd(settings, 140) == 5.4
+    assert supervisor.stop_for(settings, 140, 0, None) is None
+    stop = supervisor.stop_for(settings, 150, 0, None)
+    assert stop is not None
+    assert stop.event == "budget_limit"

@@ -420,3 +420,31 @@ def test_a_failed_round_is_tried_again_soon(world: World) -> None:
     world.at(710, lambda: world.docker.end(0))
     world.supervise(checkpoint_interval_seconds=600)
     assert copied == [True]
+
+
+def test_the_bucket_knows_from_the_start_how_to_start_it_again(world: World) -> None:
+    files = {
+        "container.json": {"run_id": "a", "image_digest": "image@sha256:1"},
+        "settings.json": {"run_id": "a", "results": "s3://bucket/runs"},
+        "attempt.json": {"attempt": 2, "earlier": [{"attempt": 1, "duration_seconds": 3600, "cost_usd": 7.0}]},
+        "input/config/hyperparameters.json": {"epochs": 6},
+        "supervisor.json": {"clock": {"earlier": 3600}},
+    }
+    for name, document in files.items():
+        path = world.docker.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document))
+    seen: list[set[str]] = []
+    world.at(30, lambda: seen.append(world.bucket.paths()))
+    world.at(40, lambda: world.docker.end(1))
+    world.supervise(price_per_hour_usd=3.6)
+    assert "spec.json" in seen[0]
+    assert json.loads(world.bucket.objects[f"{PLACE}spec.json"]) == {
+        "format": 1,
+        "run_id": "a",
+        "container": files["container.json"],
+        "settings": files["settings.json"],
+        "attempt": files["attempt.json"],
+        "hyperparameters": '{"epochs": 6}',
+    }
+    assert world.file("status.json")["cost_usd"] == 7.04
