@@ -266,8 +266,10 @@ def test_where_nothing_is_whole_it_says_so(run: Run, body: bytes | None) -> None
 
 
 def test_what_is_newer_on_the_shared_file_system_is_not_copied(run: Run) -> None:
+    run.checkpoint("epoch-0.pt", when=30)
     run.checkpoint("epoch-1.pt", when=40)
-    run.copied("epoch-1.pt")
+    run.copied("epoch-0.pt", "epoch-1.pt")
+    (run.checkpoints / "epoch-0.pt").unlink()
     run.checkpoint("epoch-2.pt", when=50)
     run.checkpoint("epoch-3.pt", "half", when=60)
     run.lose_node(but_checkpoints=True)
