@@ -21,8 +21,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 LOGS = CHECKOUT / "build" / "test"
 PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--no-header", "--color=no", "--durations=5")
-ENOUGH_CORES = 4  # to run a row side by side, and a lab for each of two workers
-WORKERS = ("-n", "2", "--dist", "loadfile") if (os.cpu_count() or 1) >= ENOUGH_CORES else ()
+ENOUGH_CORES = 4  # to run a row side by side
+# A file at a time for each of two workers, who have a lab each: playbooks wait more than they work.
+TWO_LABS = ("-n", "2", "--dist", "loadfile")
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ UNIT = Suite("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/contracts"), minu
 ROWS = (
     (Suite("lint", ("tools/lint",), minutes=10), UNIT, Suite("sanity", ("tools/sanity",), minutes=15)),
     (Suite("lab", (*PYTEST, "lab/tests"), minutes=20),),
-    (Suite("molecule", ("molecule", "test", "--all"), minutes=60),),
-    (Suite("e2e", (*PYTEST, "tests/e2e"), minutes=60),),
-    (Suite("faults", (*PYTEST, *WORKERS, "tests/faults"), minutes=40),),
+    (Suite("molecule", ("molecule", "test", "--all", "--workers", "3"), minutes=60),),
+    (Suite("e2e", (*PYTEST, *TWO_LABS, "tests/e2e"), minutes=60),),
+    (Suite("faults", (*PYTEST, *TWO_LABS, "tests/faults"), minutes=40),),
 )
 # Suites that take too long for every day: only when named.
 OPTIONAL = (

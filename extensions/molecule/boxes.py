@@ -82,11 +82,10 @@ def up(client: docker.DockerClient, boxes: list[Box]) -> None:
 
 
 def restart(client: docker.DockerClient, name: str) -> None:
-    """Like a reboot from outside."""
+    """Like a reboot from outside. It keeps its address and its host key."""
     container = client.containers.get(f"{STACK}-{name}")
     container.restart()
     _wait_for_login(container)
-    _write_ssh_files(client)
 
 
 def down(client: docker.DockerClient) -> None:

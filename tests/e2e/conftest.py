@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lab of its own for the end-to-end tests."""
+"""A lab of its own for the end-to-end tests; for each of two workers, if they run side by side."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from tests.e2e.driver import ROOT, Lab, Stack, copy_inventory, push_shell_image, running_lab, stack_environment
+from tests.e2e.driver import (
+    ROOT,
+    WORKER,
+    Lab,
+    Stack,
+    copy_inventory,
+    push_shell_image,
+    running_lab,
+    stack_environment,
+)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    with running_lab(ROOT / "build" / "e2e" / "lab") as lab:
+    with running_lab(ROOT / "build" / "e2e" / f"lab-{WORKER}") as lab:
         yield lab
 
 

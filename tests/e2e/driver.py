@@ -26,6 +26,7 @@ import docker
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 TOTALS = re.compile(r"^changed=(?P<changed>\d+) failed=(?P<failed>\d+) unreachable=(?P<unreachable>\d+)", re.MULTILINE)
 PATIENCE_SECONDS = 400

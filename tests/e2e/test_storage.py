@@ -19,7 +19,7 @@ THEIRS = {"owner": "bob", "host": "desktop", "pid": 4711, "started": "2026-11-21
 def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     home = tmp_path_factory.mktemp("home")
     made = Stack(
-        "lock", lab, home, copy_inventory("lock", home / "inventory", "10.81"), "", stack_environment(lab, home)
+        "lock", lab, home, copy_inventory("lock", home / "inventory", "10.88"), "", stack_environment(lab, home)
     )
     tags = [{"Key": "trainyard:stack", "Value": "lock"}]
     lab.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"Tags": tags})

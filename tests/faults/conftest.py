@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.driver import ROOT, Lab, Stack, copy_inventory, running_lab, stack_environment
+from tests.e2e.driver import ROOT, WORKER, Lab, Stack, copy_inventory, running_lab, stack_environment
 from tests.faults.rig import Faults, holdings
-
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 @pytest.fixture(scope="session")
