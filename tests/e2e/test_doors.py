@@ -11,7 +11,8 @@ import pytest
 from tests.e2e.driver import Lab, Outcome, Stack, copy_inventory, stack_environment, wait_for
 
 INSIDE = {"aws_access_door": "ssm", "aws_network_egress": "endpoints", "aws_network_flow_logs_enabled": True}
-THRIFTY = {"aws_access_door": "instance_connect", "aws_network_egress": "nat_instance"}
+# With it comes another owner: what the stack has already changes hands.
+THRIFTY = {"aws_access_door": "instance_connect", "aws_network_egress": "nat_instance", "stack_owner": "heir"}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def ways(stack: Stack) -> set[str]:
     return {name for name, resources in found.items() if resources} | public
 
 
+def route_tables(stack: Stack) -> dict[str, str]:
+    """The owner of each of the stack's route tables that leads a subnet somewhere, by its name."""
+    ours = [{"Name": "tag:trainyard:stack", "Values": [stack.name]}]
+    found = stack.lab.client("ec2").describe_route_tables(Filters=ours)["RouteTables"]
+    tags = [{tag["Key"]: tag["Value"] for tag in table["Tags"]} for table in found if table["Associations"]]
+    assert len(tags) == len(found), "a route table leads nobody"
+    return {table["Name"]: table["trainyard:owner"] for table in tags}
+
+
 def test_a_node_is_reached_through_each_door_that_has_no_address(stack: Stack) -> None:
     first = provision(stack, INSIDE)
     assert first.status == 0, first.text
@@ -57,6 +67,7 @@ def test_a_node_is_reached_through_each_door_that_has_no_address(stack: Stack) -
     assert moved.status == 0, moved.text
     assert ways(stack) == {"Instance Connect", "doors-nat"}
     assert stack.instances()[stack.node]["InstanceId"] == node
+    assert route_tables(stack) == {"doors-private": "heir", "doors-public": "heir"}
     wait_for(lambda: reach(stack).status == 0, 60, "the node to answer over Instance Connect")
     again = provision(stack, THRIFTY)
     assert (again.status, again.changed) == (0, 0), again.text
