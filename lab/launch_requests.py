@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidLaunchTemplateVersionNotFound
 from moto.ec2.models.instances import Instance
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.utils import filter_dict_attribute_mapping
@@ -38,6 +39,7 @@ class Launch:
 def install() -> None:
     _run_as_asked()
     _keep_template_data_as_given()
+    _remove_versions_of_templates()
     _keep_what_a_launch_says_of_volumes()
     _know_interfaces_by_card()
     filter_dict_attribute_mapping.update(
@@ -204,6 +206,56 @@ def _keep_template_data_as_given() -> None:
     def many(original: Any, self: Any) -> Any:
         self.params.setdefault("MaxResults", 200)
         return original(self)
+
+
+def _remove_versions_of_templates() -> None:
+    """moto has no DeleteLaunchTemplateVersions, and takes a version's number for its place."""
+
+    @replaces(LaunchTemplate, "get_version")
+    def by_number(original: Any, self: Any, num: Any) -> Any:
+        number = {"$latest": self.versions[-1].number, "$default": self.default_version_number}.get(
+            str(num).lower(), num
+        )
+        found = next((version for version in self.versions if str(version.number) == str(number)), None)
+        if found is None:
+            raise InvalidLaunchTemplateVersionNotFound(template_id=self.id, version=num)
+        return found
+
+    @replaces(LaunchTemplate, "default_version")
+    def by_default_number(original: Any, self: Any) -> Any:
+        return self.get_version("$default")
+
+    @replaces(LaunchTemplate, "create_version")
+    def with_a_new_number(original: Any, self: Any, *args: Any) -> Any:
+        last = self.versions[-1].number if self.versions else 0
+        version = original(self, *args)
+        version.number = last + 1
+        return version
+
+    def delete_launch_template_versions(self: Any) -> ActionResult:
+        name, identity = self._get_param("LaunchTemplateName"), self._get_param("LaunchTemplateId")
+        backend = self.ec2_backend
+        template = backend.get_launch_template(identity) if identity else backend.get_launch_template_by_name(name)
+        named = {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name}
+        done, failed = [], []
+        for number in map(int, self._get_param("Versions", [])):
+            answer = {**named, "VersionNumber": number}
+            version = next((one for one in template.versions if one.number == number), None)
+            if version is None:
+                failed.append({**answer, "ResponseError": {"Code": "launchTemplateVersionDoesNotExist"}})
+            elif template.is_default(version):
+                failed.append({**answer, "ResponseError": {"Code": "unexpectedError", "Message": "the default stays"}})
+            else:
+                template.versions.remove(version)
+                done.append(answer)
+        return ActionResult(
+            {
+                "SuccessfullyDeletedLaunchTemplateVersions": done,
+                "UnsuccessfullyDeletedLaunchTemplateVersions": failed,
+            }
+        )
+
+    setattr(LaunchTemplates, delete_launch_template_versions.__name__, delete_launch_template_versions)
 
 
 def clean(data: Parameters) -> None:

@@ -123,6 +123,30 @@ def test_a_template_is_read_back_as_it_was_given(lab: RunningLab, template: dict
     assert latest["LaunchTemplateVersions"][0]["LaunchTemplateData"] == {"InstanceType": "t3.small"}
 
 
+def test_versions_of_a_template_are_removed_and_keep_their_numbers(lab: RunningLab, template: dict[str, Any]) -> None:
+    def numbers() -> list[int]:
+        found = lab.ec2.describe_launch_template_versions(LaunchTemplateName="node")
+        return [version["VersionNumber"] for version in found["LaunchTemplateVersions"]]
+
+    for size in ("small", "medium"):
+        lab.ec2.create_launch_template_version(
+            LaunchTemplateName="node", LaunchTemplateData={"InstanceType": f"t3.{size}"}
+        )
+    lab.ec2.modify_launch_template(LaunchTemplateName="node", DefaultVersion="3")
+    answer = lab.ec2.delete_launch_template_versions(LaunchTemplateName="node", Versions=["1", "3", "9"])
+    assert [one["VersionNumber"] for one in answer["SuccessfullyDeletedLaunchTemplateVersions"]] == [1]
+    refused = answer["UnsuccessfullyDeletedLaunchTemplateVersions"]
+    assert [(one["VersionNumber"], one["ResponseError"]["Code"]) for one in refused] == [
+        (3, "unexpectedError"),
+        (9, "launchTemplateVersionDoesNotExist"),
+    ]
+    assert numbers() == [2, 3]
+    default = lab.ec2.describe_launch_template_versions(LaunchTemplateName="node", Versions=["$Default"])
+    assert default["LaunchTemplateVersions"][0]["LaunchTemplateData"] == {"InstanceType": "t3.medium"}
+    lab.ec2.create_launch_template_version(LaunchTemplateName="node", LaunchTemplateData={"InstanceType": "t3.nano"})
+    assert numbers() == [2, 3, 4]
+
+
 def test_a_subnet_beside_the_templates_interfaces_is_refused(lab: RunningLab, stack: Stack, template: Any) -> None:
     named = {"LaunchTemplate": {"LaunchTemplateName": "node"}, "MinCount": 1, "MaxCount": 1}
     assert error_of(lab.ec2.run_instances, SubnetId=stack.private, **named) == "InvalidParameterCombination"

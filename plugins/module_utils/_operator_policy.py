@@ -117,6 +117,7 @@ _CHANGES = (
     "DeleteInternetGateway",
     "DeleteKeyPair",
     "DeleteLaunchTemplate",
+    "DeleteLaunchTemplateVersions",
     "DeleteNatGateway",
     "DeletePlacementGroup",
     "DeleteRoute",
