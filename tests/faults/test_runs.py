@@ -20,6 +20,7 @@ import pytest
 from tests.e2e.driver import (
     PATIENCE_SECONDS,
     ROOT,
+    WORKER,
     Lab,
     Stack,
     copy_inventory,
@@ -28,7 +29,6 @@ from tests.e2e.driver import (
     wait_for,
     writes,
 )
-from tests.faults.conftest import WORKER
 from tests.faults.rig import Faults, kill_whole
 
 MAIN, WATCHED, ALONE, SPOT = "runs-train-0", "runs-train-1", "runs-train-2", "runs-spot-0"
