@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 import json
-import os
 import typing as t
+from dataclasses import asdict
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.trainyard.aws.plugins.module_utils._channels import Channel
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
+from ansible_collections.trainyard.aws.plugins.plugin_utils._training_channels import channel_of
 from ansible_collections.trainyard.aws.plugins.plugin_utils._training_inputs import (
     Names,
     Source,
-    channel_faults,
+    output_path,
     read_document,
     run_faults,
     schema_faults,
@@ -34,6 +36,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "hyperparameters_schema": {"type": "str"},
     "hyperparameters_path": {"type": "str"},
     "channels": {"type": "dict"},
+    "shared_directory": {"type": "str", "default": ""},
+    "outputs": {"type": "list", "elements": "str"},
     "results": {"type": "str"},
     "progress_pattern": {"type": "str"},
     **SUPERVISION,
@@ -52,8 +56,8 @@ class ActionModule(ActionBase):
         dummy, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         names = Names(options["variable_prefix"])
         faults = run_faults(names, options) + supervision_faults(names, options)
-        for name, path in (options["channels"] or {}).items():
-            faults += channel_faults(names.of("channels"), name, path)
+        channels, found = _channels(names, options)
+        faults += found
         source, found = _hyperparameters(names, options)
         faults += found
         if faults:
@@ -62,12 +66,19 @@ class ActionModule(ActionBase):
             "changed": False,
             "hyperparameters": source.value if source else {},
             "hyperparameters_json": json.dumps(source.value if source else {}, indent=2) + "\n",
-            "channels": [
-                {"name": name, "source": _copy_source(path)}
-                for name, path in sorted((options["channels"] or {}).items())
-            ],
+            "channels": [asdict(each) for each in channels],
+            "outputs": [output_path(each) for each in options["outputs"] or ()],
             "supervision": supervision_of(options),
         }
+
+
+def _channels(names: Names, options: t.Mapping[str, t.Any]) -> tuple[list[Channel], list[Fault]]:
+    channels, faults = [], []
+    for name, given in sorted((options["channels"] or {}).items(), key=lambda each: str(each[0])):
+        channel, found = channel_of(names.of("channels"), name, given, options["shared_directory"])
+        channels += [channel] if channel else []
+        faults += found
+    return channels, faults
 
 
 def _hyperparameters(names: Names, options: t.Mapping[str, t.Any]) -> tuple[Source | None, list[Fault]]:
@@ -98,9 +109,3 @@ def _message(run_id: str, faults: t.Sequence[Fault]) -> str:
     return "\n- ".join(
         [f'{count} in the inputs of run "{run_id}"; nothing was started.', *(str(fault) for fault in faults)]
     )
-
-
-def _copy_source(path: str) -> str:
-    """As M(ansible.builtin.copy) wants it: the slash at the end means what is in the directory, and not the directory."""
-    absolute = os.path.abspath(os.path.expanduser(path))
-    return absolute + "/" if os.path.isdir(absolute) else absolute

@@ -215,15 +215,21 @@ def describe(state: State) -> str:
     return f"ended with exit code {state.exit_code}" if state.ended else state.status
 
 
-def ending_of(state: State, failure: str, stopped: str, lines: t.Sequence[str] = ()) -> Ending:
+def ending_of(
+    state: State, failure: str, stopped: str, lines: t.Sequence[str] = (), missing_outputs: t.Sequence[str] = ()
+) -> Ending:
     """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess, a memory limit more than the log.
 
     ``stopped`` says why it was stopped, such as "stopped on request", and is empty where nobody did. ``lines`` are the end of its log.
+    ``missing_outputs`` says which of the files that it was to make it did not.
     """
     code = state.exit_code
     if stopped:
         # A training that answers SIGTERM politely ends with 0, and has not finished.
         return Ending(code, f"{stopped} (exit code {code})", stopped=True)
+    if code == 0 and missing_outputs:
+        reason = "it did not make what was declared: " + ", ".join(missing_outputs)
+        return Ending(code, reason, stopped=False, missing_outputs=tuple(missing_outputs))
     if code == 0:
         return Ending(code, "finished", stopped=False)
     clue = clue_in(lines)

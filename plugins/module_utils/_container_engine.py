@@ -44,6 +44,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_of_document
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import missing_outputs
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of, sizes_of_outputs
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping, write_mapping
 
 try:
@@ -222,6 +224,9 @@ def _prepare_directories(want: Spec) -> None:
     os.makedirs(want.directory, mode=0o750, exist_ok=True)
     for volume in want.volumes:
         refuse_docker_socket(os.path.realpath(volume.source))
+        if volume.target.startswith(f"{INPUT}/") and os.path.isdir(volume.source):
+            # Docker cannot make the place of a mount in what is read-only.
+            os.makedirs(os.path.join(want.directory, "input", os.path.relpath(volume.target, INPUT)), exist_ok=True)
         if os.path.exists(volume.source):
             continue
         if volume.target not in (INPUT, OUTPUT, MODEL, CHECKPOINTS):
@@ -325,7 +330,12 @@ def _state_of(container: dict[str, t.Any]) -> State:
 def ending(state: State, lines: t.Sequence[str] = ()) -> Ending:
     """How a run ended, with what it said itself in its output directory and at the end of its log."""
     failure = _own_words(_failure_file(state.directory))
-    return ending_of(state, failure, _why_stopped(state.directory), lines)
+    return ending_of(state, failure, _why_stopped(state.directory), lines, _missing_outputs(state.directory))
+
+
+def _missing_outputs(directory: str) -> list[str]:
+    declared = settings_of(directory).get("outputs")
+    return missing_outputs(declared, sizes_of_outputs(directory)) if declared else []
 
 
 def _own_words(path: str) -> str:
@@ -382,6 +392,7 @@ def words_on(how: Ending, output: Output, pattern: str) -> dict[str, t.Any]:
     return {
         "decisive_lines": list(how.decisive_lines),
         "may_be_retried": how.may_be_retried,
+        "missing_outputs": list(how.missing_outputs),
         "progress": reader.progress.position(),
         "metrics": reader.progress.last_values(),
     }
@@ -480,6 +491,7 @@ def result_of(state: State | None, want: Spec, params: t.Mapping[str, t.Any], ch
         "last_lines": [],
         "decisive_lines": [],
         "may_be_retried": False,
+        "missing_outputs": [],
         "progress": Progress().position(),
         "metrics": {},
     }

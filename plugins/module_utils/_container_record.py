@@ -24,7 +24,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attem
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping
 
-LOG = "log.txt"
+LOG, CHANNELS = "log.txt", "channels.json"
 _SECONDS_PER_HOUR = 3600
 
 
@@ -53,6 +53,8 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "entrypoint": list(state.entrypoint),
         "environment_names": [name for name, dummy in state.environment],
         "hyperparameters": dict(json.loads(hyperparameters_text(state.directory) or "{}")),
+        "channels": read_mapping(os.path.join(state.directory, CHANNELS)).get("channels", []),
+        "outputs": settings.get("outputs") or [],
         "node": settings.get("node") or socket.gethostname(),
         "attempts": state.attempt,
         "earlier_attempts": [asdict(each) for each in before.earlier],

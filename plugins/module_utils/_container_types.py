@@ -128,10 +128,11 @@ class Ending:
     stopped: bool
     decisive_lines: tuple[str, ...] = ()
     may_be_retried: bool = False
+    missing_outputs: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
-        return self.exit_code != 0 and not self.stopped
+        return (self.exit_code != 0 or bool(self.missing_outputs)) and not self.stopped
 
 
 class Frame(t.NamedTuple):

@@ -10,6 +10,7 @@ import re
 import shlex
 import typing as t
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 
@@ -82,10 +83,20 @@ def outdated_entries(entries: t.Mapping[str, float], kept: int) -> set[str]:
     return {name for names in series.values() for name in names[kept:]} if kept > 0 else set()
 
 
+def missing_outputs(declared: t.Iterable[str], sizes: t.Mapping[str, int]) -> list[str]:
+    """Which declared outputs a run did not make. Each is a file, a directory with anything in it, or a pattern of files."""
+    faults = []
+    for output in declared:
+        found = [path for path in sizes if path.startswith(f"{output}/") or path == output or fnmatchcase(path, output)]
+        if not any(sizes[path] for path in found):
+            faults.append(f"{output} is empty" if found else f"{output} is missing")
+    return faults
+
+
 def outcome_of(run: t.Mapping[str, t.Any]) -> str:
     if str(run["reason"]).startswith("stopped"):
         return "stopped"
-    return "succeeded" if run["exit_code"] == 0 else "failed"
+    return "succeeded" if run["exit_code"] == 0 and not run.get("missing_outputs") else "failed"
 
 
 def record_of(

@@ -88,6 +88,17 @@ def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     return found
 
 
+def sizes_of_outputs(directory: str) -> dict[str, int]:
+    """The files that a run made, and links, which count for nothing, as empty ones."""
+    found = {}
+    for name in ("model", "output"):
+        for parent, dummy, files in os.walk(os.path.join(directory, name)):
+            for path in (os.path.join(parent, file) for file in files):
+                seen = os.lstat(path)
+                found[os.path.relpath(path, directory)] = seen.st_size if stat.S_ISREG(seen.st_mode) else 0
+    return found
+
+
 def examine(files: t.Mapping[str, str], kept: int = 0) -> tuple[list[Artefact], list[LeftOut]]:
     """Size and checksum of each file. The container wrote them, so a link could point at any file of the node."""
     artefacts, left_out, outdated = [], [], _outdated(files, kept)

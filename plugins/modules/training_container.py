@@ -293,7 +293,8 @@ reason:
   returned: always
   sample: finished
 run_failed:
-  description: Whether the run ended with another exit code than 0 without being stopped on request. The task fails then.
+  description:
+    - Whether the run ended with another exit code than 0, or without what it was to make, and was not stopped on request. The task fails then.
   type: bool
   returned: always
   sample: false
@@ -308,6 +309,12 @@ may_be_retried:
   type: bool
   returned: always
   sample: false
+missing_outputs:
+  description: The declared outputs that the run did not make, from C(settings.json) in its directory. It has failed then, whatever its exit code.
+  type: list
+  elements: str
+  returned: always
+  sample: ["model/weights.h5 is missing"]
 progress:
   description: How far the run had come at the end of its log, as far as the log told. Empty values are not known, as is all while it runs.
   type: dict

@@ -41,8 +41,21 @@ options:
     description: Another place in the container where the hyperparameters are seen.
     type: str
   channels:
-    description: Inputs by name. Each is a directory or file on the controller that must exist and hold something.
+    description:
+      - Inputs by name. Each is a directory or file on the controller that must exist and hold something, an S3 prefix such as
+        C(s3://bucket/images/), an archive as C({url: https://..., sha256: ...}), or a directory of the node as C({path: /data/images}).
+      - What is not on the controller is looked at on the node, by M(trainyard.aws.training_channels).
     type: dict
+  shared_directory:
+    description: Where the node has a shared file system. Paths below it are paths of the node without being said so.
+    type: str
+    default: ""
+  outputs:
+    description:
+      - Files that the run must make to have succeeded, below C(/opt/ml/model) or C(/opt/ml/output), such as V(model/weights.h5). A directory
+        must hold a file; in a pattern such as V(model/*.pt) a star stands for any characters.
+    type: list
+    elements: str
   results:
     description: Where the results go, such as V(s3://bucket/runs).
     type: str
@@ -115,7 +128,11 @@ EXAMPLES = r"""
     hyperparameters_file: examples/digits/hyperparameters.json
     hyperparameters_schema: examples/digits/hyperparameters.schema.json
     channels:
-      images: ~/data/images
+      images: s3://my-bucket/msls/
+      words:
+        url: https://example.com/words.tar.gz
+        sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      labels: ~/data/labels
   register: inputs
 """
 
@@ -141,10 +158,24 @@ channels:
       description: The name of the channel.
       type: str
       sample: images
+    kind:
+      description: V(controller), V(s3), V(archive) or V(node).
+      type: str
+      sample: controller
     source:
-      description: Absolute path, with a slash at the end where it is a directory.
+      description: The prefix, the address, or an absolute path; on the controller with a slash at the end where it is a directory.
       type: str
       sample: /home/me/data/images/
+    sha256:
+      description: The checksum of an archive, empty for others.
+      type: str
+      sample: ""
+outputs:
+  description: The declared outputs, below the run's directory.
+  type: list
+  elements: str
+  returned: success
+  sample: [model/weights.h5]
 supervision:
   description: What the run wants of the supervisor on its node, with durations in seconds.
   type: dict

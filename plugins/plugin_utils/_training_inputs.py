@@ -87,7 +87,28 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
         pattern_of(options["progress_pattern"] or "")
     except PatternError as error:
         faults.append(Fault(names.of("progress_pattern"), str(error), "Leave it empty for the usual ones."))
+    faults += output_faults(names.of("outputs"), options["outputs"] or [])
     return faults + environment_faults(names.of("environment"), options["environment"] or {})
+
+
+def output_faults(subject: str, outputs: t.Sequence[str]) -> list[Fault]:
+    """Faults of the files that a run declares to make."""
+    return [
+        Fault(
+            subject,
+            f"{ascii(each)} is no file of the run's results.",
+            "Write it as model/weights.h5 or output/predictions.csv; a star stands for any characters.",
+        )
+        for each in outputs
+        if _UNSAFE.search(each)
+        or posixpath.normpath(output_path(each)) != output_path(each)
+        or not output_path(each).startswith(("model/", "output/"))
+    ]
+
+
+def output_path(output: str) -> str:
+    """Its path in the run's results, also where it is given as the container sees it."""
+    return output[len("/opt/ml/") :] if output.startswith("/opt/ml/") else output
 
 
 def environment_faults(subject: str, environment: t.Mapping[str, t.Any]) -> list[Fault]:
@@ -117,33 +138,24 @@ def environment_faults(subject: str, environment: t.Mapping[str, t.Any]) -> list
     return faults
 
 
+def channel_name_faults(subject: str, name: t.Any) -> list[Fault]:
+    if isinstance(name, str) and _CHANNEL.fullmatch(name):
+        return []
+    fix = "Use letters, digits, dots, hyphens and underscores, at most 63."
+    return [Fault(subject, f'"{name}" is not a name of a channel.', fix)]
+
+
 def channel_faults(subject: str, name: str, source: t.Any) -> list[Fault]:
     """Faults of one channel, whose source is on this machine."""
-    if not _CHANNEL.fullmatch(name):
-        return [
-            Fault(
-                subject,
-                f'"{name}" is not a name of a channel.',
-                "Use letters, digits, dots, hyphens and underscores, at most 63.",
-            )
-        ]
     if not isinstance(source, str) or not source:
         return [Fault(subject, f'channel "{name}" has no path.', "Give it a directory or a file on this machine.")]
-    if "://" in source:
-        return [
-            Fault(
-                subject,
-                f'channel "{name}" is "{source}", which is not on this machine.',
-                "Give it a directory or a file on this machine.",
-            )
-        ]
     path = os.path.abspath(os.path.expanduser(source))
     if not os.path.exists(path):
         near = difflib.get_close_matches(os.path.basename(path), _names_in(os.path.dirname(path)), n=1)
         hint = (
             f'Did you mean "{os.path.join(os.path.dirname(path), near[0])}"?'
             if near
-            else "Give it a directory or a file on this machine."
+            else "Give it a directory or a file on this machine; one of the node is {path: ...}."
         )
         return [Fault(subject, f'channel "{name}": {path} does not exist.', hint)]
     return file_faults(subject, name, path)

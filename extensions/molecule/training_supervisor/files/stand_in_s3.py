@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -61,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         folders = "".join(f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in sorted(below))
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{(bucket / key).stat().st_size}</Size>"
-            "<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>0</ETag></Contents>"
+            "<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>{md5((bucket / key).read_bytes()).hexdigest()}</ETag></Contents>"
             for key in keys
             if not any(key.startswith(each) for each in below)
         )

@@ -31,8 +31,8 @@ def test_good_inputs(tmp_path: Path) -> None:
     assert result["hyperparameters"] == {"epochs": 6, "rate": 0.001}
     assert json.loads(result["hyperparameters_json"]) == result["hyperparameters"]
     assert result["channels"] == [
-        {"name": "images", "source": f"{tmp_path}/images/"},
-        {"name": "one", "source": f"{tmp_path}/one"},
+        {"name": "images", "kind": "controller", "source": f"{tmp_path}/images/", "sha256": ""},
+        {"name": "one", "kind": "controller", "source": f"{tmp_path}/one", "sha256": ""},
     ]
 
 

@@ -205,6 +205,34 @@ def test_own_words_count(tmp_path: Path) -> None:
     assert ending.reason == "KeyError: 'x' \ufffd"
 
 
+@pytest.mark.parametrize(
+    ("code", "content", "reason", "failed"),
+    [
+        pytest.param(0, "weights", "finished", False, id="made"),
+        pytest.param(0, "", "it did not make what was declared: model/a.pt is empty", True, id="empty"),
+        pytest.param(0, None, "it did not make what was declared: model/a.pt is missing", True, id="missing"),
+        pytest.param(3, None, "exit code 3", True, id="failed anyway"),
+    ],
+)
+def test_declared_outputs_belong_to_success(
+    tmp_path: Path, code: int, content: str | None, reason: str, failed: bool
+) -> None:
+    want = spec_of(params_in(tmp_path))
+    os.makedirs(want.directory + "/model")
+    Path(want.directory, "settings.json").write_text('{"outputs": ["model/a.pt"]}')
+    if content is not None:
+        Path(want.directory, "model", "a.pt").write_text(content)
+    ending = engine.ending(engine._state_of(container_of(want, Status="exited", ExitCode=code)))
+    assert (ending.reason, ending.failed, ending.stopped) == (reason, failed, False)
+
+
+def test_places_of_mounts_in_the_input_are_made(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    volume = {"source": str(tmp_path / "images"), "target": "/opt/ml/input/data/images", "read_only": True}
+    engine._prepare_directories(spec_of(params_in(tmp_path, volumes=[volume])))
+    assert (tmp_path / "a" / "input" / "data" / "images").is_dir()
+
+
 def test_own_words_are_not_read_through_a_link(tmp_path: Path) -> None:
     want = spec_of(params_in(tmp_path))
     os.makedirs(want.directory + "/output")

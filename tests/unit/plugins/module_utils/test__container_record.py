@@ -42,6 +42,8 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "entrypoint": [],
         "environment_names": [name for name, dummy in state.environment],
         "hyperparameters": {"epochs": 6},
+        "channels": [],
+        "outputs": [],
         "node": "demo-train-0",
         "attempts": 1,
         "earlier_attempts": [],
@@ -53,6 +55,7 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "reason": "exit code 3",
         "decisive_lines": [],
         "may_be_retried": False,
+        "missing_outputs": [],
         "progress": {"epoch": 1, "epochs": 2, "step": None, "steps": None, "percent": 50.0},
         "metrics": {"loss": 0.5},
     }

@@ -17,6 +17,7 @@ OPTIONS: dict[str, t.Any] = {
     "image": "trainyard/digits:1",
     "environment": None,
     "hyperparameters_path": None,
+    "outputs": None,
     "results": None,
     "progress_pattern": None,
 }
@@ -49,6 +50,10 @@ SCHEMA = {
             {"hyperparameters_path": "data/h.json"}, 'training_run_hyperparameters_path: "data/h.json"', id="relative"
         ),
         pytest.param({"hyperparameters_path": "/data/../h"}, "training_run_hyperparameters_path", id="dots"),
+        pytest.param({"outputs": ["model/a.h5", "/opt/ml/output/*.csv"]}, None, id="outputs"),
+        pytest.param({"outputs": ["weights.h5"]}, "'weights.h5' is no file of the run's results", id="output elsewhere"),
+        pytest.param({"outputs": ["/etc/x"]}, "'/etc/x' is no file of the run's results", id="output of the node"),
+        pytest.param({"outputs": ["model/../x"]}, "'model/../x' is no file", id="output above"),
         pytest.param({"results": "s3://bucket/runs"}, None, id="results"),
         pytest.param(
             {"results": "bucket/runs"}, 'training_run_results: "bucket/runs" is not a place in a bucket', id="no bucket"
@@ -81,11 +86,8 @@ def test_channels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "source", "fault"),
     [
-        pytest.param("a b", "images", '"a b" is not a name of a channel', id="name"),
-        pytest.param("..", "images", '".." is not a name of a channel', id="way up"),
         pytest.param("a", "imags", "Did you mean", id="nearest path"),
         pytest.param("a", "nothing/like/this", "does not exist", id="no path"),
-        pytest.param("a", "s3://bucket/x", "which is not on this machine", id="address"),
         pytest.param("a", "", "has no path", id="empty"),
         pytest.param("a", "void", "there is no file in", id="empty directory"),
         pytest.param("a", "odd", "has characters that no name should have", id="newline in a name"),

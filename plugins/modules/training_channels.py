@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: training_channels
+short_description: Bring the inputs of a training to its node
+version_added: 1.0.0
+description:
+  - Fetches S3 prefixes and archives into a cache on the node, several at once, and sees that directories of the node hold something.
+  - What is there already and unchanged is not fetched again. A prefix has changed when the name, size or ETag of an object has; only such
+    objects are fetched. An archive is known by its SHA-256.
+  - Each version of a source has a directory of its own that never changes, so a training reads on while a newer version is fetched for the next.
+notes:
+  - S3 is read by C(s5cmd), with the rights of the node's role.
+  - The cache grows until someone removes its directories. A run that has ended needs them no more, unless it is resumed on this node.
+  - Nothing of an archive is unpacked before its checksum is right. An entry or a link that leads outside of it, and anything that is no file,
+    directory or link, makes the task fail. Owners are not kept; of permissions, only whether a file is a program.
+requirements:
+  - s5cmd on the node, if a source is in S3
+options:
+  channels:
+    description: The channels, as M(trainyard.aws.training_inputs) returns them.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the channel.
+        type: str
+        required: true
+      kind:
+        description: V(s3) is a prefix, V(archive) is a tar or zip archive, V(node) is a directory of the node.
+        type: str
+        choices: [s3, archive, node]
+        required: true
+      source:
+        description: The prefix with a slash at its end, the C(https) or C(s3) address of the archive, or the directory.
+        type: str
+        required: true
+      sha256:
+        description: The checksum of the archive.
+        type: str
+        default: ""
+  directory:
+    description: The cache, made if it is not there. Nobody but root passes it.
+    type: path
+    default: /var/lib/trainyard/channels
+  fast_disks:
+    description: Where a fast local disk may be mounted. On the first where something is mounted, the cache is C(trainyard/channels).
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode:
+    description: Can run in check mode. Prefixes are listed, and nothing is fetched.
+    support: full
+  diff_mode:
+    description: Data is not shown as a difference.
+    support: none
+  idempotent:
+    description: What is there already is not fetched again.
+    support: full
+seealso:
+  - module: trainyard.aws.training_inputs
+  - module: trainyard.aws.training_container
+author:
+  - The trainyard developers (@trainyard)
+"""
+
+EXAMPLES = r"""
+- name: Bring pictures and words to the node
+  trainyard.aws.training_channels:
+    channels:
+      - name: images
+        kind: s3
+        source: s3://my-bucket/msls/
+      - name: words
+        kind: archive
+        source: https://example.com/words.tar.gz
+        sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    fast_disks: [/nvme]
+  register: staged
+"""
+
+RETURN = r"""
+channels:
+  description: The channels in the order they were given.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: Name of the channel.
+      type: str
+      sample: images
+    kind:
+      description: What it is.
+      type: str
+      sample: s3
+    source:
+      description: Where it comes from.
+      type: str
+      sample: s3://my-bucket/msls/
+    sha256:
+      description: The checksum of the archive, empty for others.
+      type: str
+      sample: ""
+    directory:
+      description: Where it is on the node.
+      type: str
+      sample: /nvme/trainyard/channels/msls-5d41402abc4b2a76/7d793037a0760186
+    version:
+      description: Stands for the names, sizes and ETags of the objects, or the checksum of the archive. Empty for a directory of the node.
+      type: str
+      sample: 7d793037a0760186
+    files:
+      description: How many files it holds; none where they were not counted.
+      type: int
+      sample: 12345
+    bytes:
+      description: Their size.
+      type: int
+      sample: 4500000000
+volumes:
+  description: The same as M(trainyard.aws.training_container) takes it.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {source: /efs/images, target: /opt/ml/input/data/images, read_only: true}
+lines:
+  description: The same in words, with the time it took.
+  type: list
+  elements: str
+  returned: success
+  sample: ["images: 12345 files, 4.5 GB from s3://my-bucket/msls/, in 32 s"]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trainyard.aws.plugins.module_utils._channels import Channel
+from ansible_collections.trainyard.aws.plugins.module_utils._channels_store import Cache, cache_directory, stage
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import node_settings
+
+CHANNEL: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "kind": {"type": "str", "required": True, "choices": ["s3", "archive", "node"]},
+    "source": {"type": "str", "required": True},
+    "sha256": {"type": "str", "default": ""},
+}
+ARGUMENTS: dict[str, t.Any] = {
+    "channels": {"type": "list", "elements": "dict", "required": True, "options": CHANNEL},
+    "directory": {"type": "path", "default": "/var/lib/trainyard/channels"},
+    "fast_disks": {"type": "list", "elements": "path", "default": []},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    settings = node_settings()
+
+    def s5cmd(arguments: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
+        command = [module.get_bin_path("s5cmd", required=True, opt_dirs=["/usr/local/bin"]), *arguments]
+        return module.run_command(command, data=data, binary_data=True, environ_update=settings, umask=0o022)
+
+    directory = cache_directory(module.params["fast_disks"], module.params["directory"])
+    channels = [Channel(**each) for each in module.params["channels"]]
+    try:
+        result = stage(channels, Cache(directory, s5cmd, module.check_mode))
+    except TrainingError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
