@@ -92,7 +92,7 @@ def objects_of(channel: Channel, text: str) -> list[Object]:
             continue
         if leaves(path) or unsafe(path):
             raise ChannelError(
-                channel, f"the key {ascii(path)} is no name of a file.", "Give the object another key, or another prefix."
+                channel, f"the key {path!a} is no name of a file.", "Give the object another key, or another prefix."
             )
         if entry.get("storage_class") in _ARCHIVED:
             archived.append(path)
@@ -163,13 +163,13 @@ def member_path(name: str) -> str:
 def member_fault(member: Member) -> str:
     """Why an entry of an archive must not be unpacked; empty where it may be."""
     if unsafe(member.path):
-        return f"its entry {ascii(member.path)} has characters that no name should have."
+        return f"its entry {member.path!a} has characters that no name should have."
     if leaves(member.path):
         return f"its entry {member.path} lies outside of it."
     if member.kind == "hard link" and leaves(member_path(member.target)):
-        return f"its entry {member.path} links to {ascii(member.target)}, outside of it."
+        return f"its entry {member.path} links to {member.target!a}, outside of it."
     if member.kind == "symbolic link" and not _stays(member):
-        return f"its entry {member.path} links to {ascii(member.target)}, outside of it."
+        return f"its entry {member.path} links to {member.target!a}, outside of it."
     if member.kind not in ("file", "directory", "symbolic link", "hard link"):
         return f"its entry {member.path} is {member.kind}."
     return ""

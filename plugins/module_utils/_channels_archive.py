@@ -98,7 +98,9 @@ def _entries(channel: Channel, path: str) -> t.Iterator[Entry]:
                 yield _zip_member(archive, each), each.external_attr >> 16, lambda each=each: archive.open(each)
     else:
         raise ChannelError(
-            channel, "it is neither a tar archive (plain, gzip, bzip2, xz) nor a zip archive.", "Pack it as one of them."
+            channel,
+            "it is neither a tar archive (plain, gzip, bzip2, xz) nor a zip archive.",
+            "Pack it as one of them.",
         )
 
 

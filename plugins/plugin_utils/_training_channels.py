@@ -67,13 +67,13 @@ def _of_address(name: str, given: str) -> tuple[Channel | None, str, str]:
     if not _BUCKET.match(given):
         return None, f'is "{given}", which is no place in a bucket.', _FORMS
     if any(each in given for each in "*?") or _UNSAFE.search(given):
-        return None, f"is {ascii(given)}.", "Write a prefix, without stars, question marks and control characters."
+        return None, f"is {given!a}.", "Write a prefix, without stars, question marks and control characters."
     return Channel(name, S3, given.rstrip("/") + "/"), "", ""
 
 
 def _of_path(name: str, path: str) -> tuple[Channel | None, str, str]:
     if not path.startswith("/") or posixpath.normpath(path) != path.rstrip("/") or _UNSAFE.search(path):
-        return None, f"is {ascii(path)}, which is no directory of the node.", "Write its absolute path, such as /efs/images."
+        return None, f"is {path!a}, which is no directory of the node.", "Write its absolute path, such as /efs/images."
     return Channel(name, NODE, path.rstrip("/")), "", ""
 
 

@@ -96,7 +96,7 @@ def output_faults(subject: str, outputs: t.Sequence[str]) -> list[Fault]:
     return [
         Fault(
             subject,
-            f"{ascii(each)} is no file of the run's results.",
+            f"{each!a} is no file of the run's results.",
             "Write it as model/weights.h5 or output/predictions.csv; a star stands for any characters.",
         )
         for each in outputs
@@ -108,7 +108,7 @@ def output_faults(subject: str, outputs: t.Sequence[str]) -> list[Fault]:
 
 def output_path(output: str) -> str:
     """Its path in the run's results, also where it is given as the container sees it."""
-    return output[len("/opt/ml/") :] if output.startswith("/opt/ml/") else output
+    return output.removeprefix("/opt/ml/")
 
 
 def environment_faults(subject: str, environment: t.Mapping[str, t.Any]) -> list[Fault]:

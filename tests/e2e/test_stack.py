@@ -242,9 +242,12 @@ class TestTrain:
         assert stack.ssh("sudo docker ps --all --quiet").text == containers
 
     def test_a_container_that_fails_is_told_and_its_artefacts_are_kept(self, stack: Stack) -> None:
-        script = "echo one; echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
-        outcome = stack.play("train", *stack.train("bad", script))
+        script = "cat /opt/ml/input/data/learnt/weights; echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
+        channels = {"learnt": f"s3://{stack.bucket}/runs/good/model"}  # what an earlier run made, by the right of the node's role
+        variables = json.dumps({"training_run_channels": channels})
+        outcome = stack.play("train", *stack.train("bad", script, "-e", variables))
         assert outcome.status != 0
+        assert "weights\n" in outcome.text
         assert "the disk is on fire" in outcome.text
         assert re.search(r"exit(ed with)? (code|status) 3|exit code 3", outcome.text), outcome.text
         objects = stack.objects("runs/bad/")

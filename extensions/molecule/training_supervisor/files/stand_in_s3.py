@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from hashlib import md5
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -16,6 +16,10 @@ STORE = Path("/srv/s3")
 ORDER = Path("/srv/s3-order")  # the objects in the order in which they came
 REFUSES = Path("/srv/s3-refuses")
 DENIED = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+def tag_of(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         folders = "".join(f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in sorted(below))
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{(bucket / key).stat().st_size}</Size>"
-            "<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>{md5((bucket / key).read_bytes()).hexdigest()}</ETag></Contents>"
+            f"<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>{tag_of(bucket / key)}</ETag></Contents>"
             for key in keys
             if not any(key.startswith(each) for each in below)
         )

@@ -7,7 +7,13 @@ import typing as t
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _channels as channels
-from ansible_collections.trainyard.aws.plugins.module_utils._channels import Channel, ChannelError, Member, Object, Staged
+from ansible_collections.trainyard.aws.plugins.module_utils._channels import (
+    Channel,
+    ChannelError,
+    Member,
+    Object,
+    Staged,
+)
 
 IMAGES = Channel("images", channels.S3, "s3://bucket/msls/")
 
@@ -34,7 +40,9 @@ def test_objects_are_sorted_and_markers_of_directories_left_out() -> None:
         pytest.param({"key": "s3://bucket/msls/../../etc/x"}, "is no name of a file", id="way out"),
         pytest.param({"key": "s3://bucket/msls//etc/x"}, "is no name of a file", id="absolute"),
         pytest.param({"key": "s3://bucket/msls/a\nb"}, "is no name of a file", id="newline"),
-        pytest.param({"key": "s3://bucket/msls/a", "storage_class": "GLACIER"}, "archived in Glacier: a", id="archived"),
+        pytest.param(
+            {"key": "s3://bucket/msls/a", "storage_class": "GLACIER"}, "archived in Glacier: a", id="archived"
+        ),
     ],
 )
 def test_prefixes_that_cannot_be_staged(entry: dict[str, t.Any] | None, what: str) -> None:

@@ -32,7 +32,7 @@ class FakeS5cmd:
             return 1, "", self.says
         if "ls" in arguments:
             found = [
-                {"key": key, "type": "file", "size": len(body), "etag": hashlib.md5(body).hexdigest()}
+                {"key": key, "type": "file", "size": len(body), "etag": hashlib.sha256(body).hexdigest()}
                 for key, body in self.objects.items()
                 if key.startswith(arguments[-1].rstrip("*"))
             ]
@@ -115,14 +115,14 @@ def test_an_object_that_changes_while_it_is_fetched_is_noticed(tmp_path: Path) -
         s5cmd.objects["s3://bucket/x/1"] = b"o"
         return answer
 
-    with pytest.raises(TrainingError, match="not whole on the node: 1. Did the objects change"):
+    with pytest.raises(TrainingError, match=r"not whole on the node: 1\. Did the objects change"):
         store.stage([IMAGES], store.Cache(str(tmp_path / "cache"), shrinks, False))
 
 
 def test_a_full_disk_is_said_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     s5cmd = FakeS5cmd(**{"x/1": b"one"})
     monkeypatch.setattr(store.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2}))
-    with pytest.raises(TrainingError, match="3 B are to be fetched, and .* has room for 2 B"):
+    with pytest.raises(TrainingError, match=r"3 B are to be fetched, and .* has room for 2 B"):
         staged(tmp_path, s5cmd, IMAGES)
     assert not s5cmd.fetched
 
@@ -224,7 +224,9 @@ def test_a_zip_archive_from_s3(tmp_path: Path) -> None:
     [
         pytest.param([("REGTYPE", "../out", "x")], "its entry ../out lies outside of it", id="file outside"),
         pytest.param([("SYMTYPE", "a", "/etc")], "outside of it", id="link to the node"),
-        pytest.param([("SYMTYPE", "a", "."), ("SYMTYPE", "b", "a/../x"), ("REGTYPE", "f", "")], "leads outside", id="two links"),
+        pytest.param(
+            [("SYMTYPE", "a", "."), ("SYMTYPE", "b", "a/../x"), ("REGTYPE", "f", "")], "leads outside", id="two links"
+        ),
         pytest.param([("SYMTYPE", "a", "d"), ("REGTYPE", "a/x", "")], "exists", id="file through a link"),
         pytest.param([("LNKTYPE", "a", "gone")], "No such file", id="hard link to nothing"),
         pytest.param([("FIFOTYPE", "a", "")], "is neither a file, a directory nor a link", id="pipe"),

@@ -205,7 +205,9 @@ def test_place_of_nonsense() -> None:
     [
         pytest.param({"exit_code": 0, "reason": "finished"}, "succeeded", id="good"),
         pytest.param({"exit_code": 3, "reason": "exit code 3"}, "failed", id="bad"),
-        pytest.param({"exit_code": 0, "reason": "x", "missing_outputs": ["model/a is missing"]}, "failed", id="lacking"),
+        pytest.param(
+            {"exit_code": 0, "reason": "x", "missing_outputs": ["model/a is missing"]}, "failed", id="lacking"
+        ),
         pytest.param({"exit_code": 143, "reason": "stopped on request (exit code 143)"}, "stopped", id="stopped"),
     ],
 )
@@ -219,7 +221,11 @@ def test_outcome(run: dict[str, t.Any], outcome: str) -> None:
         pytest.param(["model/digits.pt", "output/a b/we*ird'.txt"], [], id="files"),
         pytest.param(["model", "output/a b"], [], id="directories"),
         pytest.param(["model/*.pt"], [], id="pattern"),
-        pytest.param(["model/weights.h5", "model/digits"], ["model/weights.h5 is missing", "model/digits is missing"], id="missing"),
+        pytest.param(
+            ["model/weights.h5", "model/digits"],
+            ["model/weights.h5 is missing", "model/digits is missing"],
+            id="missing",
+        ),
         pytest.param(["model/empty.pt"], ["model/empty.pt is empty"], id="empty"),
         pytest.param(["model/link.pt"], ["model/link.pt is empty"], id="link"),
         pytest.param(["checkpoints/epoch-1.pt"], ["checkpoints/epoch-1.pt is missing"], id="no output"),

@@ -26,7 +26,9 @@ SHA256 = "0123456789abcdef" * 4
             id="archive",
         ),
         pytest.param(
-            {"url": "s3://bucket/x.zip", "sha256": SHA256}, Channel("a", "archive", "s3://bucket/x.zip", SHA256), id="archive in S3"
+            {"url": "s3://bucket/x.zip", "sha256": SHA256},
+            Channel("a", "archive", "s3://bucket/x.zip", SHA256),
+            id="archive in S3",
         ),
     ],
 )
@@ -50,7 +52,9 @@ def test_names(name: t.Any) -> None:
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        pytest.param("https://example.com/x.tgz", "with no checksum. Write it as {url: https://example.com/x.tgz", id="no sum"),
+        pytest.param(
+            "https://example.com/x.tgz", "with no checksum. Write it as {url: https://example.com/x.tgz", id="no sum"
+        ),
         pytest.param("gs://bucket/x", "no place in a bucket", id="other store"),
         pytest.param("s3://bucket/*.png", "is 's3://bucket/*.png'. Write a prefix, without stars", id="pattern"),
         pytest.param("s3://b/", "no place in a bucket", id="short bucket"),

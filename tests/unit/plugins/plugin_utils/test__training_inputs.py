@@ -51,7 +51,9 @@ SCHEMA = {
         ),
         pytest.param({"hyperparameters_path": "/data/../h"}, "training_run_hyperparameters_path", id="dots"),
         pytest.param({"outputs": ["model/a.h5", "/opt/ml/output/*.csv"]}, None, id="outputs"),
-        pytest.param({"outputs": ["weights.h5"]}, "'weights.h5' is no file of the run's results", id="output elsewhere"),
+        pytest.param(
+            {"outputs": ["weights.h5"]}, "'weights.h5' is no file of the run's results", id="output elsewhere"
+        ),
         pytest.param({"outputs": ["/etc/x"]}, "'/etc/x' is no file of the run's results", id="output of the node"),
         pytest.param({"outputs": ["model/../x"]}, "'model/../x' is no file", id="output above"),
         pytest.param({"results": "s3://bucket/runs"}, None, id="results"),
