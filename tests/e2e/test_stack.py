@@ -242,8 +242,11 @@ class TestTrain:
         assert stack.ssh("sudo docker ps --all --quiet").text == containers
 
     def test_a_container_that_fails_is_told_and_its_artefacts_are_kept(self, stack: Stack) -> None:
-        script = "cat /opt/ml/input/data/learnt/weights; echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
-        channels = {"learnt": f"s3://{stack.bucket}/runs/good/model"}  # what an earlier run made, by the right of the node's role
+        script = (
+            "cat /opt/ml/input/data/learnt/weights; echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
+        )
+        # What an earlier run made, by the right of the node's role.
+        channels = {"learnt": f"s3://{stack.bucket}/runs/good/model"}
         variables = json.dumps({"training_run_channels": channels})
         outcome = stack.play("train", *stack.train("bad", script, "-e", variables))
         assert outcome.status != 0
