@@ -434,7 +434,10 @@ def _made_ready(want: Spec) -> Spec:
             f"nothing was made ready for it in {want.directory}.",
             "Make it ready with trainyard.aws.training_attempt first.",
         )
-    return spec_of_document(container, Attempt.parse(attempt))
+    spec = spec_of_document(container, Attempt.parse(attempt))
+    # Channels were staged anew, and may lie elsewhere on this node.
+    staged = {each.target: each for each in want.volumes if each.target.startswith(f"{INPUT}/")}
+    return replace(spec, volumes=tuple(staged.get(each.target, each) for each in spec.volumes))
 
 
 def outline_of(state: State) -> dict[str, t.Any]:

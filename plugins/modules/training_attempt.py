@@ -147,7 +147,7 @@ inputs:
   returned: success
   sample:
     channels:
-      images: /home/me/data/images
+      - {name: images, kind: s3, source: "s3://my-bucket/msls/", sha256: ""}
 spent_seconds:
   description: How long the run has trained before this attempt.
   type: float

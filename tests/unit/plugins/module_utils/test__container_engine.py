@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     Step,
     TrainingError,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_mapping
 
 FINISHED = "2020-01-01T00:00:10Z"
 
@@ -231,6 +233,20 @@ def test_places_of_mounts_in_the_input_are_made(tmp_path: Path) -> None:
     volume = {"source": str(tmp_path / "images"), "target": "/opt/ml/input/data/images", "read_only": True}
     engine._prepare_directories(spec_of(params_in(tmp_path, volumes=[volume])))
     assert (tmp_path / "a" / "input" / "data" / "images").is_dir()
+
+
+def test_a_resumed_run_reads_its_channels_where_they_were_staged_now(tmp_path: Path) -> None:
+    def images_in(directory: str) -> Spec:
+        volume = {"source": directory, "target": "/opt/ml/input/data/images", "read_only": True}
+        return spec_of(params_in(tmp_path, volumes=[volume]))
+
+    first = images_in("/nvme/old")
+    os.makedirs(first.directory)
+    write_mapping(os.path.join(first.directory, engine.CONTAINER), asdict(first))
+    write_mapping(os.path.join(first.directory, engine.ATTEMPT), {"attempt": 2})
+    ready = engine._made_ready(images_in("/var/new"))
+    assert [each.source for each in ready.volumes if "images" in each.target] == ["/var/new"]
+    assert ready.volumes[:-1] == first.volumes[:-1]
 
 
 def test_own_words_are_not_read_through_a_link(tmp_path: Path) -> None:
