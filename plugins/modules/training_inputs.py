@@ -42,7 +42,8 @@ options:
     type: str
   channels:
     description:
-      - Inputs by name. Each is a directory or file on the controller that must exist and hold something, an S3 prefix such as
+      - >-
+        Inputs by name. Each is a directory or file on the controller that must exist and hold something, an S3 prefix such as
         C(s3://bucket/images/), an archive as C({url: https://..., sha256: ...}), or a directory of the node as C({path: /data/images}).
       - What is not on the controller is looked at on the node, by M(trainyard.aws.training_channels).
     type: dict
