@@ -82,7 +82,7 @@ def kept_text(run_id: str, runs: t.Iterable[Record], place: str) -> str:
         return f'Run "{run_id}" had not ended, and {where} has no checkpoint of it.'
     return (
         f'Run "{run_id}" had not ended. Safe in {where}checkpoints/ is its newest checkpoint "{newest["name"]}", copied at '
-        f"{newest['time']}; what it made since then is lost if its node is gone."
+        f"{newest['time']}; what it made since then is lost if its node is gone. The playbook resume trains it on from there."
     )
 
 

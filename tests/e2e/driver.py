@@ -101,11 +101,11 @@ class Followed:
         for line in self.process.stdout:
             self.text += line
 
-    def wait_until_it_says(self, text: str, seconds: float = 90) -> None:
+    def wait_until_it_says(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         wait_for(lambda: text in self.text or not self._reader.is_alive(), seconds, text)
         assert text in self.text, self.text
 
-    def finish(self, seconds: float = 120) -> Outcome:
+    def finish(self, seconds: float = PATIENCE_SECONDS) -> Outcome:
         """Wait for its end."""
         wait_for(lambda: self.process.poll() is not None, seconds, f"the end of what says:\n{self.text}")
         self._reader.join(timeout=10)  # what it started may hold its output open

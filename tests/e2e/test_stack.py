@@ -261,7 +261,7 @@ class TestTrain:
         with stack.follow("train", *stack.train("long", LONG_RUN)) as followed:
             followed.wait_until_it_says("step 3\n")
             os.killpg(followed.process.pid, signal.SIGINT)
-            outcome = followed.finish(30)
+            outcome = followed.finish()
         assert outcome.status != 0
         assert "interrupted" in outcome.text, outcome.text
         # Said when the following starts; the line after the interruption is the unit tests' matter.

@@ -159,23 +159,25 @@ class TestBucketThatRefuses:
         stack.lab.page("faults", "POST", {**refused, "then": {"code": "AccessDenied", "status": 403}})
         outcome = stack.play("train", *options_of(stack, MAIN, "refused", script, **UNFOLLOWED))
         assert outcome.status == 0, outcome.text
-        events = "sudo cat /var/lib/trainyard/runs/refused/events.jsonl"
-        wait_for(lambda: '"copies_late"' in stack.ssh(events, host=MAIN).text, 90, "the alarm")
-        told = stack.ssh(events, host=MAIN).text
-        assert '"copy_failed"' in told
-        assert "AccessDenied" in told
+        self.wait_for_event(stack, '"copy_failed".*AccessDenied')
+        self.wait_for_event(stack, '"copies_late"')
         running = "sudo docker inspect --format '{{.State.Status}}' trainyard-run-refused"
         assert stack.ssh(running, host=MAIN).text.strip() == "running"
         go_on(stack, "refused")
-        wait_for(lambda: '"results_failed"' in stack.ssh(events, host=MAIN).text, 90, "results that stay on the node")
+        self.wait_for_event(stack, '"results_failed".*AccessDenied')
         assert stack.objects("runs/refused/") == {}
         faults.clear()
-        wait_for(lambda: record_of(stack, "refused"), 90, "the results")
+        wait_for(lambda: record_of(stack, "refused"), PATIENCE_SECONDS, "the results")
         objects = stack.objects("runs/refused/")
         assert record_of(stack, "refused")["outcome"] == "succeeded"
         assert objects["runs/refused/model/weights"] == b"weights\n"
         assert_latest_is_whole(objects, "refused", "step-2.pt")
-        wait_for(lambda: "results_collected" in events_of(stack, "refused"), 60, "the last events")
+        wait_for(lambda: "results_collected" in events_of(stack, "refused"), PATIENCE_SECONDS, "the last events")
+
+    def wait_for_event(self, stack: Stack, pattern: str) -> None:
+        """Of the events on the node, because those in the bucket cannot come."""
+        command = f"sudo grep --quiet '{pattern}' /var/lib/trainyard/runs/refused/events.jsonl"
+        wait_for(lambda: stack.ssh(command, host=MAIN).status == 0, PATIENCE_SECONDS, pattern)
 
 
 class TestBudget:
@@ -232,11 +234,11 @@ class TestSpotNotice:
     def test_the_last_checkpoint_is_home_before_the_node_is_taken(self, stack: Stack) -> None:
         with stack.follow("train", *options_of(stack, SPOT, "spot", POLITE_RUN)) as followed:
             followed.wait_until_it_says("step 1\n")
-            stack.lab.page("spot", "POST", {"instance": stack.instances()[SPOT]["InstanceId"], "seconds": 120})
+            stack.lab.page("spot", "POST", {"instance": stack.instances()[SPOT]["InstanceId"], "seconds": 300})
             outcome = followed.finish()
         assert "stopped because AWS takes the spot instance back" in outcome.text
         assert SPOT in stack.instances()
-        wait_for(lambda: "results_collected" in events_of(stack, "spot"), 60, "the last events")
+        wait_for(lambda: "results_collected" in events_of(stack, "spot"), PATIENCE_SECONDS, "the last events")
         assert "spot_interruption" in events_of(stack, "spot")
         assert_latest_is_whole(stack.objects("runs/spot/"), "spot", "step-2.pt")
         assert record_of(stack, "spot")["outcome"] == "stopped"
@@ -260,7 +262,7 @@ class TestNodeThatIsGone:
         outcome = stack.play("train", *options_of(stack, MAIN, "lost", POLITE_RUN, **UNFOLLOWED))
         assert outcome.status == 0, outcome.text
         latest = "runs/lost/checkpoints/LATEST"
-        wait_for(lambda: latest in stack.objects("runs/lost/"), 90, "the first checkpoint in the bucket")
+        wait_for(lambda: latest in stack.objects("runs/lost/"), PATIENCE_SECONDS, "the first checkpoint in the bucket")
         stack.lab.client("ec2").terminate_instances(InstanceIds=[stack.instances()[MAIN]["InstanceId"]])
         for playbook in ("logs", "collect"):
             outcome = stack.play(playbook, "-e", f"target={MAIN}", "-e", "training_run_id=lost")

@@ -88,7 +88,8 @@ def test_the_newest_checkpoint_of_an_unfinished_run(latest: str, newest: dict[st
         pytest.param(
             [_runs.unfinished("a", "2026-11-21T11:30:00Z", LATEST)],
             'Run "a" had not ended. Safe in s3://b/runs/a/checkpoints/ is its newest checkpoint "epoch-3.pt", copied at '
-            "2026-11-21T11:30:00Z; what it made since then is lost if its node is gone.",
+            "2026-11-21T11:30:00Z; what it made since then is lost if its node is gone. "
+            "The playbook resume trains it on from there.",
             id="a checkpoint",
         ),
     ],
