@@ -18,8 +18,13 @@ import botocore.client
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, settings
 
 from tests.unit.plugins.signing import Key
+
+# What a machine with much to do takes for an example says nothing about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 REGION = "us-east-1"
 RunModule = Callable[..., dict[str, Any]]

@@ -73,7 +73,7 @@ def in_the_order_of_the_log(data: t.Any, written: t.Sequence[tuple[int, str]]) -
 LINES = st.tuples(st.just(1), st.text("abc", max_size=40)) | st.tuples(st.just(2), st.text("123", max_size=40))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), written=st.lists(LINES, max_size=25), most=st.integers(1, 5))
 def test_any_sequence_of_looks_shows_every_byte_once(data: t.Any, written: list[tuple[int, str]], most: int) -> None:
     frames = in_the_order_of_the_log(data, written)
@@ -94,7 +94,7 @@ def test_any_sequence_of_looks_shows_every_byte_once(data: t.Any, written: list[
     assert look(frames, cursor, ended=True)[0] == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), texts=st.lists(st.text("abc", max_size=40), max_size=12))
 def test_lines_of_one_stream_come_whole(data: t.Any, texts: list[str]) -> None:
     frames = [
@@ -110,7 +110,7 @@ def test_lines_of_one_stream_come_whole(data: t.Any, texts: list[str]) -> None:
     assert shown == texts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(written=st.lists(LINES, max_size=15), cuts=st.lists(st.integers(0, 400), max_size=10))
 def test_frames_survive_any_split_of_the_stream(written: list[tuple[int, str]], cuts: list[int]) -> None:
     frames = [Frame(stream, stamp(number), text.encode()) for number, (stream, text) in enumerate(written)]
@@ -125,7 +125,7 @@ def test_half_a_frame_is_left_out() -> None:
     assert list(log.frames_of([wire[:-1]])) == [Frame(1, stamp(1), b"one\n")]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts=st.lists(st.binary(max_size=40).filter(lambda each: b"\n" not in each), max_size=12))
 def test_whole_log_is_what_was_written(texts: list[bytes]) -> None:
     frames = [
