@@ -78,6 +78,18 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
     )
 
 
+def login_of(params: t.Mapping[str, t.Any]) -> dict[str, str] | None:
+    """What Docker is told for the registry of the image, or None where it has its own login or needs none."""
+    login = {name: params[f"registry_{name}"] or "" for name in ("username", "password")}
+    if bool(login["username"]) != bool(login["password"]):
+        raise TrainingError(
+            "Cannot log in to the registry of the image",
+            f"registry_{'password' if login['username'] else 'username'} is missing.",
+            "Give both, or none.",
+        )
+    return login if login["username"] else None
+
+
 def refuse_pattern(pattern: str) -> None:
     """A pattern that cannot be used is said before anything is started."""
     try:

@@ -42,6 +42,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     Step,
     TrainingError,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._ecr_login import login_for
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_of_document
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import missing_outputs
@@ -80,15 +81,16 @@ class Output:
 
 
 class Engine:
-    """Docker on this node."""
+    """Docker on this node. ``login`` is a user name and a password for the image's registry, where they were given."""
 
-    def __init__(self) -> None:
+    def __init__(self, login: t.Mapping[str, str] | None = None) -> None:
         if DOCKER_IMPORT_ERROR:
             raise TrainingError(
                 "Cannot speak to Docker on this node",
                 "the Docker SDK for Python is not installed for the Python that Ansible uses here.",
                 "Install python3-docker (role trainyard.aws.docker_engine does).",
             )
+        self._login = login
         try:
             self._client = docker.from_env(version="auto", timeout=_CONNECT_SECONDS)
         except DockerException as error:
@@ -139,7 +141,7 @@ class Engine:
             try:
                 found = self._client.images.get(image)
             except ImageNotFound:
-                found = self._client.images.pull(image)
+                found = self._client.images.pull(image, auth_config=self._login or login_for(image))
         except APIError as error:
             raise TrainingError(
                 f'Cannot pull image "{image}"',

@@ -22,6 +22,8 @@ CONTAINER: dict[str, t.Any] = {
     "run_id": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["started", "resumed", "stopped", "absent"], "default": "started"},
     "image": {"type": "str"},
+    "registry_username": {"type": "str"},
+    "registry_password": {"type": "str", "no_log": True},
     "command": {"type": "list", "elements": "str"},
     "entrypoint": {"type": "list", "elements": "str"},
     "environment": {"type": "dict"},

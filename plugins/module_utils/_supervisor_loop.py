@@ -20,6 +20,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_engine im
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_record import hyperparameters_text, run_on_node
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Metadata
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_document
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     Accelerator,
@@ -39,7 +40,6 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_copies import Copier, Ended, Round
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import (
     Journal,
-    Metadata,
     Run,
     accelerators,
     memory_used_mib,

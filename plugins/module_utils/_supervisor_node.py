@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import stat
 import time
 import typing as t
-from urllib.parse import urlsplit
 
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     ACCELERATOR_QUERIES,
@@ -28,9 +26,6 @@ from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import w
 Run = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
 
 MEMORY = "supervisor.json"
-METADATA = "http://169.254.169.254"
-_TOKEN_SECONDS = 21600
-_ANSWER_SECONDS = 2
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
@@ -99,42 +94,6 @@ def memory_used_mib(path: str = "/proc/meminfo") -> int:
     with open(path, encoding="ascii") as file:
         sizes = {line.split(":")[0]: int(line.split()[1]) for line in file}
     return (sizes["MemTotal"] - sizes.get("MemAvailable", sizes["MemFree"])) // 1024
-
-
-class Metadata:
-    """The instance's metadata service, version 2."""
-
-    def __init__(self, address: str = "") -> None:
-        self._address = urlsplit(address or os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or METADATA).netloc
-        self._token = ""
-
-    def spot_notice(self) -> str:
-        """What AWS says it will do with this spot instance; empty where it says nothing. Raises OSError where there is no service."""
-        status, text = self._get("spot/instance-action")
-        if status == 401:
-            self._token = ""
-            status, text = self._get("spot/instance-action")
-        return text if status == 200 else ""
-
-    def _get(self, path: str) -> tuple[int, str]:
-        if not self._token:
-            lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
-            status, token = self._ask("PUT", "/latest/api/token", lifetime)
-            if status != 200:
-                raise OSError(f"the metadata service gives no token ({status})")
-            self._token = token
-        return self._ask("GET", f"/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": self._token})
-
-    def _ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
-        connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
-        try:
-            connection.request(method, path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode("utf-8", "replace")
-        except http.client.HTTPException as error:
-            raise OSError(f"the metadata service answers no HTTP: {error}") from error
-        finally:
-            connection.close()
 
 
 # ---- The run's own files -------------------------------------------------------------------------------------------

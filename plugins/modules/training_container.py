@@ -47,6 +47,14 @@ options:
       - The image, pulled if the node does not have it, and resolved to a digest once.
       - Without it, the run must exist. It is then attached to, whatever its image and command.
     type: str
+  registry_username:
+    description:
+      - User name for the registry of O(image), if the node is not logged in there. Only the pull sees it.
+      - A private registry of Amazon ECR needs none on an EC2 instance. It is read with the rights of the instance's role.
+    type: str
+  registry_password:
+    description: Password for the registry of O(image), best from a vault. Only the pull sees it, and it is written nowhere.
+    type: str
   command:
     description: The command, or arguments of the entrypoint. The image's own if left out.
     type: list
@@ -369,7 +377,7 @@ log_lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import login_of, spec_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import Engine, act
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import EngineAway, TrainingError
@@ -378,7 +386,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 def main() -> None:
     module = AnsibleModule(argument_spec=CONTAINER, supports_check_mode=True)
     try:
-        result = act(Engine(), module.params, spec_of(module.params), module.check_mode)
+        result = act(Engine(login_of(module.params)), module.params, spec_of(module.params), module.check_mode)
     except TrainingError as error:
         module.fail_json(msg=str(error), engine_away=isinstance(error, EngineAway))
     if result["run_failed"]:

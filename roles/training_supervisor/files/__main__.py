@@ -14,9 +14,9 @@ import sys
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import Engine
+from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Metadata
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import Settings
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_loop import Node, Supervision
-from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import Metadata
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import node_settings
 
 TOOL_SECONDS = 30

@@ -375,3 +375,17 @@ def test_a_resumed_run_is_the_one_that_was_asked_for() -> None:
     environment = tuple(sorted({**dict(WANT.environment), decide.RESUME_CHECKPOINT: "/opt/ml/checkpoints/e-1"}.items()))
     assert decide.faults_of_match(WANT, state_like(WANT, environment=environment)) == []
     assert decide.faults_of_match(WANT, state_like(WANT, environment=(*environment, ("Z", "1"))))
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "expected"),
+    [(None, None, None), ("", "", None), ("AWS", "secret", {"username": "AWS", "password": "secret"})],
+)
+def test_login_of(username: str | None, password: str | None, expected: dict[str, str] | None) -> None:
+    assert decide.login_of({"registry_username": username, "registry_password": password}) == expected
+
+
+@pytest.mark.parametrize(("username", "password", "missing"), [("AWS", None, "password"), (None, "x", "username")])
+def test_half_a_login_is_refused(username: str | None, password: str | None, missing: str) -> None:
+    with pytest.raises(TrainingError, match=f"registry_{missing} is missing"):
+        decide.login_of({"registry_username": username, "registry_password": password})

@@ -6,6 +6,7 @@ import os
 import typing as t
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
@@ -307,6 +308,29 @@ def test_docker_socket_is_refused_through_a_link(tmp_path: Path) -> None:
     want = spec_of(params_in(tmp_path, volumes=[{"source": str(tmp_path / "link"), "target": "/x", "read_only": True}]))
     with pytest.raises(TrainingError, match="Docker socket"):
         engine._prepare_directories(want)
+
+
+class Registry:
+    """Stands in for Docker's images: none is here, and one is in a registry."""
+
+    def __init__(self) -> None:
+        self.images = self
+        self.logins: list[object] = []
+
+    def get(self, image: str) -> t.NoReturn:
+        raise engine.ImageNotFound("no such image")
+
+    def pull(self, image: str, auth_config: object = None) -> t.Any:
+        self.logins.append(auth_config)
+        return SimpleNamespace(id="sha256:1", attrs={"RepoDigests": ["registry.test/a@sha256:2"]})
+
+
+@pytest.mark.parametrize("login", [None, {"username": "AWS", "password": "for-twelve-hours"}])
+def test_a_login_is_for_the_pull(monkeypatch: pytest.MonkeyPatch, login: dict[str, str] | None) -> None:
+    registry = Registry()
+    monkeypatch.setattr(engine.docker, "from_env", lambda **options: registry)
+    assert engine.Engine(login).resolve("registry.test/a:1") == ("sha256:1", "registry.test/a@sha256:2")
+    assert registry.logins == [login]
 
 
 def test_missing_sdk_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,75 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import typing as t
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_node as node
-
-
-class Imds(ThreadingHTTPServer):
-    """Instance metadata, version 2."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.tokens: list[str] = []
-        self.notice = ""
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_PUT(self) -> None:
-        assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) > 60
-        server = t.cast(Imds, self.server)
-        server.tokens.append(f"token-{len(server.tokens)}")
-        self._answer(200, server.tokens[-1])
-
-    def do_GET(self) -> None:
-        server = t.cast(Imds, self.server)
-        assert self.path == "/latest/meta-data/spot/instance-action"
-        if self.headers["X-aws-ec2-metadata-token"] != server.tokens[-1]:
-            self._answer(401, "")
-        else:
-            self._answer(200 if server.notice else 404, server.notice or "<html>not found</html>")
-
-    def _answer(self, status: int, text: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *args: t.Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def imds() -> Iterator[Imds]:
-    server = Imds()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_the_spot_notice_and_a_token_that_expired(imds: Imds) -> None:
-    metadata = node.Metadata(f"http://127.0.0.1:{imds.server_port}")
-    assert metadata.spot_notice() == ""
-    imds.notice = '{"action": "terminate"}'
-    assert metadata.spot_notice() == imds.notice
-    assert len(imds.tokens) == 1
-    imds.tokens.append("another")
-    assert metadata.spot_notice() == imds.notice
-    assert len(imds.tokens) == 3
-
-
-def test_no_metadata_service_is_an_error_of_the_system() -> None:
-    with pytest.raises(ConnectionRefusedError):
-        node.Metadata("http://127.0.0.1:9").spot_notice()
 
 
 def test_look_follows_no_links_and_takes_no_odd_names(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def refuse(*args: t.Any, **kwargs: t.Any) -> t.NoReturn:
 def test_a_failed_run_fails_the_task_with_its_result(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_failed: bool, code: int
 ) -> None:
-    monkeypatch.setattr(training_container, "Engine", lambda: None)
+    monkeypatch.setattr(training_container, "Engine", lambda login: None)
     result = {"run_failed": run_failed, "msg": "bad luck", "changed": True, "exit_code": 3}
     monkeypatch.setattr(training_container, "act", lambda *args: result)
     ended, out = outcome(training_container, capsys, run_id="a")
