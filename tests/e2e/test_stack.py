@@ -208,8 +208,12 @@ HOSTILE_RUN = (
 class TestTrain:
     def test_shows_the_log_and_collects_the_results(self, stack: Stack) -> None:
         variables = json.dumps({"training_run_hyperparameters": {"lr": 0.1}})
+        before = len(stack.lab.calls())
         outcome = stack.play("train", *stack.train("good", GOOD_RUN, "-e", variables))
         assert outcome.status == 0, outcome.text
+        # The node itself logged in to the registry, with the rights of its role.
+        logins = [call["caller"] for call in stack.lab.calls(before) if call["action"] == "GetAuthorizationToken"]
+        assert logins == [stack.instances()[stack.node]["PrivateIpAddress"]]
         for epoch in (1, 2, 3):
             assert f"epoch {epoch}\n" in outcome.text
         objects = stack.objects("runs/good/")
