@@ -50,7 +50,7 @@ OPTIONAL = (
     (Suite("permissions-full", (*PYTEST, "tests/e2e/every_permission.py"), minutes=60),),
 )
 # How pytest and Ansible begin the lines that say what went wrong.
-REASON = re.compile(r"(FAILED|ERROR) \S+::|(fatal|failed): \[")
+REASON = re.compile(r"(FAILED|ERROR) \S+::|[ │]*(fatal|failed): \[")
 FAST = ((UNIT, Suite("lint-changed", ("tools/lint", "--changed"), minutes=2)),)
 
 
