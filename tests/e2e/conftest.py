@@ -35,6 +35,7 @@ def shell_image(lab: Lab) -> str:
 @pytest.fixture(scope="module")
 def stack(lab: Lab, shell_image: str, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     home = tmp_path_factory.mktemp("home")
-    inventory = copy_inventory("e2e", home / "inventory", "10.78")
+    # Two labs side by side share this machine's routes, so their networks must differ; other files have ranges of their own.
+    inventory = copy_inventory("e2e", home / "inventory", ("10.78", "10.89")[WORKER])
     environment = stack_environment(lab, home) | {"ANSIBLE_DEPRECATION_WARNINGS": "True"}
     return Stack("e2e", lab, home, inventory, shell_image, environment)

@@ -381,7 +381,7 @@ class TestLaptopOff:
 def foreign_vpc(stack: Stack) -> Iterator[str]:
     """Something that is not ours, with the very name of our stack but not its tags."""
     ec2 = stack.lab.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.79.0.0/16")["Vpc"]["VpcId"]
+    vpc = ec2.create_vpc(CidrBlock="10.90.0.0/16")["Vpc"]["VpcId"]
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": stack.name}])
     yield vpc
     ec2.delete_vpc(VpcId=vpc)
