@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,15 +139,17 @@ def test_a_good_run_is_a_few_lines(good: Run) -> None:
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
     prepare(
         tmp_path,
-        """
+        f"""
 - name: The long part
   hosts: one
   gather_facts: false
   tasks:
     - name: Wait
-      ansible.builtin.command: {argv: [sleep, "120"]}
+      ansible.builtin.command:
+        argv: [sh, -c, "touch {begun}; exec sleep 120"]
 """,
     )
     process = subprocess.Popen(
@@ -155,6 +158,10 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     )  # fmt: skip
     shown = [process.stdout.readline(), process.stdout.readline()]
     assert shown[1] == "The long part\n"
+    # A worker that is only being forked does not notice.
+    deadline = time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=120)
     assert process.returncode != 0
