@@ -39,6 +39,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._channels import (
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Runner, alone_in
+from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_whole
 
 _AT_ONCE = 8
 _MANIFEST, _PART = ".json", ".part"
@@ -176,7 +177,7 @@ def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str
     if fault:
         raise ChannelError(channel, fault, "Did the objects change meanwhile? Run the same command again.")
     os.rename(part, directory)
-    _write(directory + _MANIFEST, text_of_objects(objects))
+    write_whole(directory + _MANIFEST, text_of_objects(objects))
 
 
 def _known(home: str) -> dict[Object, str]:
@@ -204,12 +205,6 @@ def _sizes(directory: str) -> dict[str, int]:
             path = os.path.join(parent, file)
             found[os.path.relpath(path, directory)] = os.lstat(path).st_size
     return found
-
-
-def _write(path: str, text: str) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".new", path)
 
 
 # ---- Archives ------------------------------------------------------------------------------------------------------

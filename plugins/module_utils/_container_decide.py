@@ -278,9 +278,12 @@ def _in_mebibytes(size: int) -> str:
 
 
 def seconds_between(started_at: str, finished_at: str) -> float:
-    """Seconds between two of Docker's timestamps; 0 where one of them is Docker's zero time."""
+    """Seconds between two of Docker's timestamps; 0 where one of them is Docker's zero time.
+
+    Engines before 26 note the start late, so what ended at once seems to have ended before it started: moby/moby#45445.
+    """
     started, finished = time_of(started_at), time_of(finished_at)
-    return round((finished - started).total_seconds(), 3) if started and finished else 0.0
+    return round(max(0.0, (finished - started).total_seconds()), 3) if started and finished else 0.0
 
 
 def time_of(text: str) -> datetime | None:

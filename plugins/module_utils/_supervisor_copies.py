@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._resume import spent_in
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     Copy,
     File,
@@ -73,11 +73,7 @@ class Copier:
 
     def earlier_seconds(self) -> float:
         """How long the run has trained before it came to this node, as LATEST tells."""
-        text = self._bucket.text(LATEST, self._bucket.listing())
-        try:
-            return float(json.loads(text)["spent_seconds"]) if text else 0.0
-        except (ValueError, KeyError, TypeError):
-            return 0.0
+        return spent_in(self._bucket.text(LATEST, self._bucket.listing()))
 
     def round(self, copies: t.Mapping[str, Copy], seconds: float, ended: Ended | None = None) -> Round:
         """Copy what is closed and not in the bucket yet. Raises TrainingError; whatever was copied is then copied again."""

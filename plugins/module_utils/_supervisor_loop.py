@@ -11,7 +11,7 @@ import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import time_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import seconds_between, time_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import (
     ATTEMPT,
     CONTAINER,
@@ -402,7 +402,7 @@ class Supervision:
     def _end(self, state: State) -> None:
         self._watch.accelerators = []
         self._status("copying")
-        self._clock = clock_after(self._clock, _start_of(state), _seconds_of(state))
+        self._clock = clock_after(self._clock, _start_of(state), seconds_between(state.started_at, state.finished_at))
         self._journal.event("container_ended", ending(state).reason)
         home = self._bring_home(state)
         leaves = home and self._settings.when_finished != "keep" and bool(self._copying.place)
@@ -470,8 +470,3 @@ class Supervision:
 def _start_of(state: State) -> str:
     """A container can be started again, and each start counts by itself."""
     return f"{state.container_id[:12]} {state.started_at}"
-
-
-def _seconds_of(state: State) -> float:
-    started, finished = time_of(state.started_at), time_of(state.finished_at)
-    return (finished - started).total_seconds() if started and finished else 0.0

@@ -319,6 +319,7 @@ def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
         pytest.param("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z", 3600.0, id="no decimals"),
         pytest.param("2026-11-20T10:00:00Z", "0001-01-01T00:00:00Z", 0.0, id="not finished"),
         pytest.param("2026-11-20T10:00:00+01:00", "2026-11-20T10:00:00Z", 3600.0, id="zone"),
+        pytest.param("2026-11-20T10:00:00.0014Z", "2026-11-20T10:00:00Z", 0.0, id="noted late"),
     ],
 )
 def test_seconds_between(started: str, finished: str, seconds: float) -> None:
