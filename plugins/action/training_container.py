@@ -95,7 +95,7 @@ class Following:
         self._say(self._opening(started))
         self._marker.write_text(f'The training of run "{self._run_id}" goes on, on {self._node}.', encoding="utf-8")
         try:
-            fault = self._show_log(tail=self._options["tail"] if started["attached"] else 0)
+            fault = self._show_log(tail=self._options["tail"] if self._comes_back(started) else 0)
             if fault:
                 return {**started, **fault, "failed": True}
             ended = (
@@ -111,10 +111,13 @@ class Following:
             self._say(f'Run "{self._run_id}" ended after {ended["duration_seconds"]} s: {sanitise(ended["reason"])}')
         return {**ended, **{key: started[key] for key in ("changed", "steps", "attached", "diff") if key in started}}
 
+    def _comes_back(self, started: dict[str, t.Any]) -> bool:
+        return started["attached"] and not self._options["from_beginning"]
+
     def _opening(self, started: dict[str, t.Any]) -> str:
-        if started["exit_code"] is not None and started["attached"]:
+        if started["exit_code"] is not None and self._comes_back(started):
             return f'Run "{self._run_id}" has ended already; the last lines of its log:'
-        verb = "Coming back to" if started["attached"] else "Following"
+        verb = "Coming back to" if self._comes_back(started) else "Following"
         return f'{verb} run "{self._run_id}" on {self._node}. Ctrl-C ends the following, not the training; the same command comes back to it.'
 
     def _show_log(self, tail: int) -> dict[str, t.Any]:

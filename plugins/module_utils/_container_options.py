@@ -39,6 +39,7 @@ CONTAINER: dict[str, t.Any] = {
     "ulimits": {"type": "list", "elements": "dict", "options": _ULIMIT},
     "grace_seconds": {"type": "int", "default": 120},
     "follow": {"type": "bool", "default": True},
+    "from_beginning": {"type": "bool", "default": False},
     "patience_seconds": {"type": "int", "default": 600},
     "tail": {"type": "int", "default": 40},
     "log_file": {"type": "path"},

@@ -162,6 +162,7 @@ def _result(
         "damaged": list(found.damaged),
         "set_aside": list(found.set_aside),
         "inputs": settings.get("inputs") or {},
+        "when_finished": settings.get("when_finished") or "keep",
         "spent_seconds": attempt.earlier_seconds,
         "spent_usd": attempt.earlier_usd,
         "diff": {

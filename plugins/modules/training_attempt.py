@@ -148,6 +148,11 @@ inputs:
   sample:
     channels:
       - {name: images, kind: s3, source: "s3://my-bucket/msls/", sha256: ""}
+when_finished:
+  description: What the run does with its node when it has ended; V(keep) also where it goes on, because that was said when it was started.
+  type: str
+  returned: success
+  sample: terminate
 spent_seconds:
   description: How long the run has trained before this attempt.
   type: float

@@ -136,6 +136,10 @@ options:
       - A run that is attached to shows its last O(tail) lines first.
     type: bool
     default: true
+  from_beginning:
+    description: Whether a run that is attached to shows its log from the first line, as after a task that started it with O(follow=false).
+    type: bool
+    default: false
   patience_seconds:
     description: How long to go on trying when the node cannot be reached while its run is followed. The run itself does not notice.
     type: int

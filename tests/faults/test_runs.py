@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +31,7 @@ from tests.e2e.driver import (
     wait_for,
     writes,
 )
-from tests.faults.rig import Faults, kill_whole
+from tests.faults.rig import SECONDS_HELD, Faults, kill_whole
 
 MAIN, WATCHED, ALONE, SPOT = "runs-train-0", "runs-train-1", "runs-train-2", "runs-spot-0"
 GROUPS = [
@@ -189,7 +191,7 @@ class TestBudget:
             kill_whole(followed.process)
 
     def test_ends_a_run_that_is_followed(self, stack: Stack) -> None:
-        """The same operator's next command takes the stack over from the one who died."""
+        """Whoever died while following held nothing."""
         outcome = stack.play("train", *options_of(stack, WATCHED, "watched", POLITE_RUN, **BUDGET))
         assert outcome.status == 0, outcome.text
         assert "saved\n" in outcome.text
@@ -199,10 +201,16 @@ class TestBudget:
 class TestTwoOperatorsAndAControllerThatDies:
     """Ada trains. Grace comes from another checkout with nothing but the inventory, and goes on when Ada's machine is dead."""
 
-    def test_the_run_outlives_the_controller(self, stack: Stack, elsewhere: Stack) -> None:
-        options = options_of(stack, MAIN, "shared", HELD_RUN)
+    def test_only_one_at_a_time_starts_a_run(self, stack: Stack, elsewhere: Stack, faults: Faults) -> None:
+        options = options_of(stack, MAIN, "shared", HELD_RUN, training_run_when_finished="terminate")
+        faults.add("DescribeInstanceAttribute", {"delay_seconds": SECONDS_HELD})
+        since = len(stack.lab.calls())
         with stack.follow("train", *options) as ada:
-            ada.wait_until_it_says("step 5\n")
+            wait_for(
+                lambda: "DescribeInstanceAttribute" in [call["action"] for call in stack.lab.calls(since)],
+                PATIENCE_SECONDS,
+                "Ada to be about to start",
+            )
             before = len(stack.lab.calls())
             refused = elsewhere.play("train", *options, "-e", "stack_owner=grace")
             assert refused.status != 0
@@ -210,11 +218,20 @@ class TestTwoOperatorsAndAControllerThatDies:
                 r'Stack "runs" is held by ada on \S+ \(process \d+\) since \S+ for "train"', refused.text
             ), refused.text
             assert set(writes(stack.lab.calls(before))) <= {"s3:PutObject"}  # the attempt to take the lock
-            with elsewhere.follow("logs", "-e", f"target={MAIN}", "-e", "training_run_id=shared") as grace:
+            os.killpg(ada.process.pid, signal.SIGINT)
+            assert ada.finish().status != 0
+        assert stack.objects(".trainyard/") == {}, "Ctrl-C left the stack held"
+
+    def test_the_run_outlives_the_controller(self, stack: Stack, elsewhere: Stack) -> None:
+        options = options_of(stack, MAIN, "shared", HELD_RUN)
+        with stack.follow("train", *options) as ada:
+            ada.wait_until_it_says("step 5\n")
+            with elsewhere.follow("train", *options, "-e", "stack_owner=grace") as grace:
                 grace.wait_until_it_says("step 5\n")
                 kill_whole(ada.process)
                 go_on(stack, "shared")
                 outcome = grace.finish()
+        assert 'Coming back to run "shared"' in outcome.text
         assert re.findall(r"^step (\d+)$", outcome.text, re.MULTILINE) == [str(number) for number in range(1, 11)]
         assert outcome.status != 0
         assert "exit code 3" in outcome.text

@@ -127,6 +127,14 @@ def test_only_a_run_that_was_there_begins_with_its_tail(screen: list[str]) -> No
     assert [args.get("tail") for name, args in back.asked if name == "training_container_logs"] == [7, 0]
 
 
+def test_a_run_that_another_task_started_begins_with_its_first_line(screen: list[str]) -> None:
+    args = {"run_id": "a", "tail": 7, "from_beginning": True}
+    task = Task(args, [{**RUNNING, "attached": True}, lines(cursor=""), lines(ended=True), ENDED])
+    task.run()
+    assert [args.get("tail") for name, args in task.asked if name == "training_container_logs"] == [0, 0]
+    assert screen[0].startswith('Following run "a"')
+
+
 def test_a_run_that_ended_long_ago_is_not_asked_for_twice(screen: list[str]) -> None:
     task = Task({"run_id": "a"}, [{**RUNNING, **ENDED}, lines("last", ended=True)])
     assert task.run()["exit_code"] == 0
