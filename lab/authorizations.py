@@ -110,7 +110,15 @@ S3_ACTIONS = {
 
 def questions(call: Call) -> list[Question]:
     """Everything that must be allowed for the call to go through."""
-    ask = {"ec2": _ec2, "s3": _s3, "iam": _iam, "efs": _efs, "fsx": _fsx, "ssm": _ssm}.get(call.service, _other)
+    ask = {
+        "ec2": _ec2,
+        "s3": _s3,
+        "iam": _iam,
+        "efs": _efs,
+        "fsx": _fsx,
+        "ssm": _ssm,
+        "secretsmanager": _secretsmanager,
+    }.get(call.service, _other)
     return [with_common_keys(one, call.region) for one in ask(call)]
 
 
@@ -396,7 +404,8 @@ def _ssm(call: Call) -> Iterator[Question]:
     if call.action == "GetParameter":
         name = str(call.parameters.get("Name", ""))
         owner = "" if name.startswith("/aws/service/") else ACCOUNT
-        yield Question("ssm:GetParameter", arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner))
+        known = arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner)
+        yield Question("ssm:GetParameter", name if name.startswith("arn:") else known)
     elif call.action == "StartSession":
         target = str(call.parameters.get("Target"))
         document = str(call.parameters.get("DocumentName", "SSM-SessionManagerRunShell"))
@@ -406,6 +415,17 @@ def _ssm(call: Call) -> Iterator[Question]:
         yield Question("ssm:StartSession", arn("ssm", call.region, f"document/{document}", owner))
     else:
         yield from _other(call)
+
+
+def _secretsmanager(call: Call) -> Iterator[Question]:
+    if "SecretId" not in call.parameters:
+        yield from _other(call)
+        return
+    given = str(call.parameters["SecretId"])
+    secrets = get_backend("secretsmanager")[ACCOUNT][call.region].secrets.values()
+    unknown = given if given.startswith("arn:") else arn("secretsmanager", call.region, f"secret:{given}-000000")
+    found = next((str(secret.arn) for secret in secrets if given in (secret.name, secret.arn)), unknown)
+    yield Question(f"secretsmanager:{call.action}", found)
 
 
 def _fsx(call: Call) -> Iterator[Question]:

@@ -209,6 +209,28 @@ def test_a_lustre_file_system_is_ours_or_not_touched(user: User, lab: RunningLab
     assert eventually(lambda: lab.client("fsx").describe_file_systems()["FileSystems"] == [])
 
 
+def test_a_parameter_is_read_by_its_name_and_by_its_arn(user: User, lab: RunningLab) -> None:
+    store, read = lab.client("ssm"), user.client("ssm").get_parameter
+    arn = f"arn:aws:ssm:{store.meta.region_name}:123456789012:parameter/team/token"
+    store.put_parameter(Name="/team/token", Value="x", Type="SecureString")
+    user.may(allow("ssm:GetParameter", resource=arn))
+    for name in ("/team/token", arn):
+        assert read(Name=name, WithDecryption=True)["Parameter"]["Value"] == "x"
+        assert error_of(read, Name=f"{name}-of-others") == "AccessDeniedException"
+    store.delete_parameter(Name="/team/token")
+
+
+def test_a_secret_is_read_by_its_name_with_the_suffix_that_aws_gives_it(user: User, lab: RunningLab) -> None:
+    store = lab.client("secretsmanager")
+    secrets = {name: store.create_secret(Name=name, SecretString="x")["ARN"] for name in ("wandb", "others")}
+    user.may(allow("secretsmanager:GetSecretValue", resource=secrets["wandb"][:-6] + "??????"))
+    read = user.client("secretsmanager").get_secret_value
+    assert read(SecretId="wandb")["SecretString"] == read(SecretId=secrets["wandb"])["SecretString"] == "x"
+    assert error_of(read, SecretId="others") == error_of(read, SecretId="unknown") == "AccessDeniedException"
+    for arn in secrets.values():
+        store.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+
+
 def test_the_simulator_answers_as_the_calls_do(user: User, lab: RunningLab) -> None:
     user.may(allow("ec2:CreateVpc", **AT_BIRTH), {"Effect": "Deny", "Action": "s3:*", "Resource": "*"})
     asked = {

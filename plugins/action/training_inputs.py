@@ -31,6 +31,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "run_id": {"type": "str", "required": True},
     "image": {"type": "str"},
     "environment": {"type": "dict"},
+    "secrets": {"type": "dict", "no_log": False},
     "hyperparameters": {"type": "dict"},
     "hyperparameters_file": {"type": "str"},
     "hyperparameters_schema": {"type": "str"},

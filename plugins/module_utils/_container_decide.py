@@ -23,10 +23,13 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     run_id_fault,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, pattern_of
+from ansible_collections.trainyard.aws.plugins.module_utils._secrets import FORMS, secret_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._verdict import clue_in
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 INPUT, OUTPUT, MODEL, CHECKPOINTS = "/opt/ml/input", "/opt/ml/output", "/opt/ml/model", "/opt/ml/checkpoints"
+SECRETS = "/run/secrets"
+SECRETS_MEMORY = "/run/trainyard"
 HYPERPARAMETERS = f"{INPUT}/config/hyperparameters.json"
 RESERVED_ENVIRONMENT = "TRAINYARD_"
 # Path in the container of the checkpoint that the run trains on from; empty at its first start.
@@ -75,7 +78,22 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
         shm_size=bytes_of(params["shm_size"], "shm_size"),
         pids_limit=params["pids_limit"],
         ulimits=tuple(Ulimit(each["name"], each["soft"], each["hard"]) for each in params["ulimits"] or ()),
+        secrets=secrets_of(params["secrets"] or {}),
     )
+
+
+def secrets_of(asked: t.Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:
+    """The files of secrets and where each lies."""
+    for name, place in asked.items():
+        fault = secret_fault(name, place)
+        if fault:
+            raise TrainingError("Cannot use these secrets", fault, FORMS)
+    return tuple(sorted(asked.items()))
+
+
+def secrets_directory(run_id: str) -> str:
+    """In the memory of the node; nobody but root passes the directories above it."""
+    return f"{SECRETS_MEMORY}/{run_id}/secrets"
 
 
 def login_of(params: t.Mapping[str, t.Any]) -> dict[str, str] | None:
@@ -138,6 +156,8 @@ def volumes_of(params: t.Mapping[str, t.Any], directory: str) -> tuple[Volume, .
         contract.append(
             Volume(f"{directory}/input/config/hyperparameters.json", params["hyperparameters_path"], read_only=True)
         )
+    if params["secrets"]:
+        contract.append(Volume(secrets_directory(params["run_id"]), SECRETS, read_only=True))
     asked = [Volume(each["source"], each["target"], bool(each["read_only"])) for each in params["volumes"] or ()]
     for volume in contract + asked:
         refuse_docker_socket(volume.source)
@@ -168,6 +188,9 @@ def faults_of_match(want: Spec, have: State) -> list[str]:
     names = sorted({name for name, dummy in set(want.environment) ^ set(have.environment)} - {RESUME_CHECKPOINT})
     if want.image and names:
         faults.append("its environment differs in " + ", ".join(names))
+    secrets = sorted({name for name, dummy in set(want.secrets) ^ set(have.secrets)})
+    if want.image and secrets:
+        faults.append("its secrets differ in " + ", ".join(secrets))
     return faults
 
 

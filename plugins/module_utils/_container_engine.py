@@ -45,6 +45,13 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 from ansible_collections.trainyard.aws.plugins.module_utils._ecr_login import login_for
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_of_document
+from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import (
+    fetch_secrets,
+    make_secrets_directory,
+    owner_in,
+    place_secrets,
+    remove_secrets,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import missing_outputs
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import settings_of, sizes_of_outputs
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping, write_mapping
@@ -91,6 +98,7 @@ class Engine:
                 "Install python3-docker (role trainyard.aws.docker_engine does).",
             )
         self._login = login
+        self._secrets: dict[str, bytes] = {}
         try:
             self._client = docker.from_env(version="auto", timeout=_CONNECT_SECONDS)
         except DockerException as error:
@@ -113,6 +121,10 @@ class Engine:
         listed = self._client.api.containers(all=True, filters={"label": LABEL_PREFIX + "run"})
         found = (self.find(each["Labels"][LABEL_PREFIX + "run"]) for each in listed)
         return sorted((state for state in found if state), key=lambda state: state.run_id)
+
+    def hold_secrets(self, values: dict[str, bytes]) -> None:
+        """What the next container that is started is given."""
+        self._secrets = values
 
     def do(self, step: Step, want: Spec, grace_seconds: int) -> None:
         try:
@@ -181,13 +193,25 @@ class Engine:
 
     def _start(self, want: Spec) -> None:
         try:
+            if want.secrets:
+                place_secrets(want.run_id, self._secrets, self._user_of(want))
             self._client.api.start(want.container_name)
-        except APIError:
+        except (APIError, TrainingError):
             # A container that never ran would keep its faulty command under the run's name for ever.
             state = self.find(want.run_id)
             if state is not None and not time_of(state.started_at):
                 self._client.api.remove_container(want.container_name)
+                remove_secrets(want.run_id)
             raise
+
+    def _user_of(self, want: Spec) -> int:
+        """The number of the container's user. A name stands in a file of the image."""
+        user = self._client.api.inspect_container(want.container_name)["Config"].get("User") or "0"
+        name = user.split(":")[0]
+        if name.isdigit():
+            return int(name)
+        parts, dummy = self._client.api.get_archive(want.container_name, "/etc/passwd")
+        return owner_in(b"".join(parts), name)
 
     def _stop(self, want: Spec, grace_seconds: int) -> None:
         state = self.find(want.run_id)
@@ -224,6 +248,8 @@ def _failure_file(directory: str) -> str:
 def _prepare_directories(want: Spec) -> None:
     """Make the directories of the contract, and forget how an earlier container of this run ended."""
     os.makedirs(want.directory, mode=0o750, exist_ok=True)
+    if want.secrets:
+        make_secrets_directory(want.run_id)
     for volume in want.volumes:
         refuse_docker_socket(os.path.realpath(volume.source))
         if volume.target.startswith(f"{INPUT}/") and os.path.isdir(volume.source):
@@ -287,6 +313,7 @@ def _labels_of(want: Spec, digest: str) -> dict[str, str]:
         "command": json.dumps(want.command),
         "entrypoint": json.dumps(want.entrypoint),
         "environment": json.dumps([name for name, dummy in want.environment]),
+        "secrets": json.dumps(dict(want.secrets)),
         "directory": want.directory,
         "attempt": str(want.attempt),
     }
@@ -318,6 +345,7 @@ def _state_of(container: dict[str, t.Any]) -> State:
         environment=tuple((name, environment.get(name, "")) for name in asked),
         directory=labels["directory"],
         attempt=int(labels.get("attempt", 1)),
+        secrets=tuple(sorted(json.loads(labels.get("secrets", "{}")).items())),
         memory=container["HostConfig"]["Memory"],
         exit_code=state["ExitCode"],
         out_of_memory=bool(state.get("OOMKilled")),
@@ -405,15 +433,21 @@ def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: b
     have = engine.find(want.run_id)
     if params["state"] == "resumed":
         want = _made_ready(want)
+    elif have is not None and not want.image:
+        want = replace(want, secrets=have.secrets)
     steps = {
         "resumed": lambda: steps_to_resume(want, have),
         "started": lambda: steps_to_start(want, have, [] if want.image else engine.all()),
         "stopped": lambda: steps_to_stop(have),
         "absent": lambda: steps_to_remove(have),
     }[params["state"]]()
+    if want.secrets and not check_mode and "start" in {step.verb for step in steps}:
+        engine.hold_secrets(fetch_secrets(want.run_id, dict(want.secrets)))
     for step in () if check_mode else steps:
         engine.do(step, want, params["grace_seconds"])
     now = engine.find(want.run_id) if steps and not check_mode else have
+    if not check_mode and (now is None or now.ended):
+        remove_secrets(want.run_id)
     return {
         "changed": bool(steps),
         "steps": [f"{step.verb}: {step.reason}" for step in steps],

@@ -27,6 +27,8 @@ CONTAINER: dict[str, t.Any] = {
     "command": {"type": "list", "elements": "str"},
     "entrypoint": {"type": "list", "elements": "str"},
     "environment": {"type": "dict"},
+    # Where they lie, which is no secret.
+    "secrets": {"type": "dict", "no_log": False},
     "directory": {"type": "path"},
     "checkpoints_directory": {"type": "path"},
     "hyperparameters_path": {"type": "str"},

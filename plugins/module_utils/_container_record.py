@@ -52,6 +52,7 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "command": list(state.command),
         "entrypoint": list(state.entrypoint),
         "environment_names": [name for name, dummy in state.environment],
+        "secrets": dict(state.secrets),
         "hyperparameters": dict(json.loads(hyperparameters_text(state.directory) or "{}")),
         "channels": read_mapping(os.path.join(state.directory, CHANNELS)).get("channels", []),
         "outputs": settings.get("outputs") or [],

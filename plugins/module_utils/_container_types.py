@@ -72,6 +72,7 @@ class Spec:
     shm_size: int
     pids_limit: int
     ulimits: tuple[Ulimit, ...]
+    secrets: tuple[tuple[str, str], ...] = ()  # name of the file, and where the secret lies; never its value
     image_digest: str = ""  # what an earlier attempt of the run was created from
     attempt: int = 1
     attempt_command: tuple[str, ...] = ()  # where an attempt trains with another command than the run's own
@@ -101,6 +102,7 @@ class State:
     finished_at: str
     checkpoints_directory: str = ""
     attempt: int = 1
+    secrets: tuple[tuple[str, str], ...] = ()
 
     @property
     def running(self) -> bool:

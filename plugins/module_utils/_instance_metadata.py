@@ -50,6 +50,13 @@ class Metadata:
             return None
         return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
 
+    def region(self) -> str:
+        """Where the instance is. Raises OSError."""
+        status, region = self._get("placement/region")
+        if status != 200 or not region:
+            raise OSError(f"the metadata service tells no region ({status})")
+        return region
+
     def _get(self, path: str) -> tuple[int, str]:
         if not self._token:
             lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}

@@ -243,6 +243,7 @@ def spec_of_document(values: t.Mapping[str, t.Any], attempt: Attempt) -> Spec:
             "volumes": tuple(Volume(**each) for each in known["volumes"]),
             "capabilities": tuple(known["capabilities"]),
             "ulimits": tuple(Ulimit(**each) for each in known["ulimits"]),
+            "secrets": tuple((name, place) for name, place in known.get("secrets", ())),
         }
     )
     return replace(spec, attempt=attempt.attempt, attempt_command=attempt.command)

@@ -22,6 +22,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_record im
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Metadata
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_document
+from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import remove_secrets
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     Accelerator,
     Copy,
@@ -295,6 +296,7 @@ class Supervision:
             self._node.sleep(TICK_SECONDS)
             state = self._find(state)
         if state is None:
+            remove_secrets(self._settings.run_id)
             self._journal.event("container_removed")
             self._remember(_start_of(last))
             self._status("ended")
@@ -400,6 +402,7 @@ class Supervision:
     # ---- When it is over -------------------------------------------------------------------------------------------
 
     def _end(self, state: State) -> None:
+        remove_secrets(state.run_id)
         self._watch.accelerators = []
         self._status("copying")
         self._clock = clock_after(self._clock, _start_of(state), seconds_between(state.started_at, state.finished_at))

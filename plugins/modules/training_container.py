@@ -19,7 +19,7 @@ description:
   - A training that fails makes the task fail, with all return values in the result.
 notes:
   - Docker keeps up to 20 GB of a container's log (logging driver C(local), 20 files of 1 GB, not compressed). Beyond that it drops the oldest.
-  - The environment is shown by C(docker inspect) and, with C(-vvv), by other modules. Pass secrets as files.
+  - The environment is shown by C(docker inspect) and, with C(-vvv), by other modules. Secrets are files, see O(secrets).
   - The environment of the container has C(TRAINYARD_RUN_ID), C(TRAINYARD_NODE_RANK), C(TRAINYARD_NODE_COUNT), C(TRAINYARD_HEAD_ADDRESS),
     C(TRAINYARD_RESUME_CHECKPOINT) (empty unless the run was resumed) and SageMaker's C(TRAINING_JOB_NAME), and C(PYTHONUNBUFFERED=1) unless you set it.
   - Following sends what the plugin M(trainyard.aws.training_container_logs) returns to the terminal, without escapes and control characters.
@@ -65,6 +65,14 @@ options:
     elements: str
   environment:
     description: Environment variables. Names that start with C(TRAINYARD_) are taken.
+    type: dict
+  secrets:
+    description:
+      - Secrets by the names of their files in C(/run/secrets), where the container's user alone can read them.
+      - Each says where the secret lies, as V(ssm:/team/hf-token) in SSM Parameter Store or V(secretsmanager:wandb) in Secrets Manager, or as
+        its ARN. A key after C(#) takes one value of a JSON object, as in V(secretsmanager:wandb#api_key).
+      - The node reads them with the rights of its role, before anything is started, and keeps them in its memory as long as the container runs.
+        They are read again when the run is resumed.
     type: dict
   directory:
     description: The run's directory on the node. C(/var/lib/trainyard/runs/<run_id>) if left out.
@@ -195,6 +203,8 @@ EXAMPLES = r"""
     command: [--verbose]
     environment:
       OMP_NUM_THREADS: "4"
+    secrets:
+      hf-token: ssm:/team/hf-token
     shm_size: 2g
   register: run
 

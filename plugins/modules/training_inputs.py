@@ -28,6 +28,9 @@ options:
   environment:
     description: Environment variables of the container.
     type: dict
+  secrets:
+    description: Secrets by the names of their files, and where each lies, as M(trainyard.aws.training_container) takes them. They are not read.
+    type: dict
   hyperparameters:
     description: The hyperparameters. Not together with O(hyperparameters_file).
     type: dict

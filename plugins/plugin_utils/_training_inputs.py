@@ -19,6 +19,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_decide im
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import run_id_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, pattern_of
+from ansible_collections.trainyard.aws.plugins.module_utils._secrets import FORMS, secret_fault
 from ansible_collections.trainyard.aws.plugins.plugin_utils._json_places import Document, Path, caret, line_and_column
 
 _CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -88,6 +89,8 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
     except PatternError as error:
         faults.append(Fault(names.of("progress_pattern"), str(error), "Leave it empty for the usual ones."))
     faults += output_faults(names.of("outputs"), options["outputs"] or [])
+    wrong = [secret_fault(name, place) for name, place in (options["secrets"] or {}).items()]
+    faults += [Fault(names.of("secrets"), each, FORMS) for each in wrong if each]
     return faults + environment_faults(names.of("environment"), options["environment"] or {})
 
 

@@ -37,5 +37,7 @@ def stack(lab: Lab, shell_image: str, tmp_path_factory: pytest.TempPathFactory) 
     home = tmp_path_factory.mktemp("home")
     # Two labs side by side share this machine's routes, so their networks must differ; other files have ranges of their own.
     inventory = copy_inventory("e2e", home / "inventory", ("10.78", "10.89")[WORKER])
+    with (inventory / "group_vars" / "all.yml").open("a") as variables:
+        variables.write('\naws_identity_secrets: ["ssm:/e2e/token", "secretsmanager:e2e/wandb"]\n')
     environment = stack_environment(lab, home) | {"ANSIBLE_DEPRECATION_WARNINGS": "True"}
     return Stack("e2e", lab, home, inventory, shell_image, environment)

@@ -18,13 +18,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.driver import PATIENCE_SECONDS, Stack, end, wait_for, writes
+from tests.e2e.driver import PATIENCE_SECONDS, ROOT, Stack, end, wait_for, writes
 
 # These announce an end that nobody but their authors can bring about; anything else of the kind is ours.
 KNOWN_DEPRECATIONS = (
     "The 'tags' host variable is deprecated",
     "iam_role.assume_role_policy_document_raw will no longer be returned",
 )
+
+
+def assert_secrets_were_read_and_kept(stack: Stack, text: str, values: dict[str, str]) -> None:
+    """The container could read them; nobody else, and nothing is left of them when it has ended."""
+    logs = "".join((ROOT / path).read_text() for path in re.findall(r"Details: (\S+)", text))
+    kept = b"".join(stack.objects().values()).decode(errors="replace")
+    on_the_node = stack.ssh(
+        "sudo grep --recursive --text . /var/lib/trainyard; sudo docker inspect trainyard-run-again"
+    ).text
+    for name, value in values.items():
+        assert f"{hashlib.sha256(value.encode()).hexdigest()}  {name}\n" in text
+        assert value not in text + logs + kept + on_the_node
+    assert stack.ssh("sudo ls --almost-all /run/trainyard").text.strip() == ""
 
 
 class TestWrongInput:
@@ -302,12 +315,22 @@ class TestTrain:
         assert json.loads(objects["runs/polite/run.json"])["outcome"] == "stopped"
 
     def test_resume_goes_on_from_the_checkpoint_of_a_run_that_failed(self, stack: Stack) -> None:
+        values = {name: os.urandom(16).hex() for name in ("token", "wandb")}
+        stack.lab.client("ssm").put_parameter(Name="/e2e/token", Value=values["token"], Type="SecureString")
+        stack.lab.client("secretsmanager").create_secret(
+            Name="e2e/wandb", SecretString=json.dumps({"api_key": values["wandb"]})
+        )
+        secrets = {"token": "ssm:/e2e/token", "wandb": "secretsmanager:e2e/wandb#api_key"}
         script = (
+            "cd /run/secrets; sha256sum *; "
             'state=/opt/ml/checkpoints/epoch-1.pt; test -z "$TRAINYARD_RESUME_CHECKPOINT" && echo 1 > $state && exit 3;'
             ' echo "went on from $TRAINYARD_RESUME_CHECKPOINT"'
         )
-        outcome = stack.play("train", *stack.train("again", script))
+        outcome = stack.play(
+            "train", *stack.train("again", script, "-e", json.dumps({"training_run_secrets": secrets}))
+        )
         assert outcome.status != 0
+        assert_secrets_were_read_and_kept(stack, outcome.text, values)
         options = ("-e", "training_run_id=again")
         outcome = stack.play("resume", *options, "--check")
         assert outcome.status == 0, outcome.text
@@ -315,8 +338,9 @@ class TestTrain:
         outcome = stack.play("resume", *options)
         assert outcome.status == 0, outcome.text
         assert "went on from /opt/ml/checkpoints/epoch-1.pt" in outcome.text
+        assert_secrets_were_read_and_kept(stack, outcome.text, values)
         record = json.loads(stack.objects("runs/again/")["runs/again/run.json"])
-        assert (record["outcome"], record["attempts"]) == ("succeeded", 2)
+        assert (record["outcome"], record["attempts"], record["secrets"]) == ("succeeded", 2, secrets)
         outcome = stack.play("resume", *options)
         assert outcome.status != 0
         assert "it has finished, so there is nothing left to train" in outcome.text

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import pytest
+from ansible_collections.trainyard.aws.plugins.filter.secret_arns import secret_arns
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 BUCKET = "trainyard-dcgan-123456789012-us-east-1"
@@ -36,6 +37,8 @@ INPUTS = {
     "aws_identity_account_id": "123456789012",
     "aws_identity_bucket": BUCKET,
     "aws_identity_datasets": ["my-bucket/images/"],
+    "aws_identity_secrets": ["ssm:/team/hf-token", "secretsmanager:wandb#api_key"],
+    "aws_identity_secrets_keys": ["arn:aws:kms:us-east-1:123456789012:key/1"],
     "aws_identity_ssm_enabled": True,
     "aws_storage_bucket": BUCKET,
     "aws_storage_account_id": "123456789012",
@@ -45,6 +48,7 @@ INPUTS = {
 
 def document(path: str, **changes: Any) -> dict[str, Any]:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - JSON, not HTML
+    environment.filters["trainyard.aws.secret_arns"] = secret_arns
     text = environment.from_string((ROLES / path).read_text(encoding="utf-8"))
     return json.loads(text.render(INPUTS | changes))
 
@@ -81,6 +85,9 @@ def test_a_node_may_do_what_training_needs_and_nothing_else() -> None:
         ("Allow", "s3:ListBucket", ARN),
         ("Allow", "s3:GetObject", "arn:aws:s3:::my-bucket/images/*"),
         ("Allow", "s3:ListBucket", "arn:aws:s3:::my-bucket"),
+        ("Allow", "ssm:GetParameter", f"arn:aws:ssm:{region}:parameter/team/hf-token"),
+        ("Allow", "secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{region}:secret:wandb-??????"),
+        ("Allow", "kms:Decrypt", f"arn:aws:kms:{region}:key/1"),
         ("Allow", "elasticfilesystem:ClientMount", f"arn:aws:elasticfilesystem:{region}:file-system/*"),
         ("Allow", "elasticfilesystem:ClientWrite", f"arn:aws:elasticfilesystem:{region}:file-system/*"),
         ("Allow", "ecr:BatchGetImage", repositories),
@@ -97,6 +104,9 @@ def test_conditions_hold_a_node_to_its_own_stack() -> None:
         statement["Sid"]: statement["Condition"] for statement in statements(NODE_POLICY) if "Condition" in statement
     }
     assert conditions == {
+        "DecryptSecrets": {
+            "StringLike": {"kms:ViaService": ["ssm.*.amazonaws.com*", "secretsmanager.*.amazonaws.com*"]}
+        },
         "ListDataset1": {"StringLike": {"s3:prefix": "images/*"}},
         "MountFileSystem": {
             "StringEquals": {"aws:ResourceTag/trainyard:stack": "dcgan"},
@@ -109,8 +119,14 @@ def test_conditions_hold_a_node_to_its_own_stack() -> None:
 
 
 def test_a_node_talks_to_ssm_only_where_ssm_is_the_door() -> None:
-    without = document(NODE_POLICY, aws_identity_ssm_enabled=False)["Statement"]
+    without = document(NODE_POLICY, aws_identity_ssm_enabled=False, aws_identity_secrets=[])["Statement"]
     assert not [action for statement in without for action in listed(statement["Action"]) if action.startswith("ssm")]
+
+
+def test_a_node_reads_no_secret_unless_one_is_named() -> None:
+    without = document(NODE_POLICY, aws_identity_secrets=[], aws_identity_secrets_keys=[])["Statement"]
+    actions = [action for statement in without for action in listed(statement["Action"])]
+    assert not [each for each in actions if each.startswith(("secretsmanager", "kms", "ssm:GetParameter"))]
 
 
 def test_the_bucket_refuses_whatever_comes_without_tls() -> None:

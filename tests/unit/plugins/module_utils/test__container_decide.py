@@ -21,6 +21,7 @@ PARAMS: dict[str, t.Any] = {
     "command": ["--fast"],
     "entrypoint": None,
     "environment": {"EPOCHS": 3},
+    "secrets": None,
     "directory": None,
     "checkpoints_directory": None,
     "hyperparameters_path": None,

@@ -32,6 +32,7 @@ def params_in(directory: Path, **changes: t.Any) -> dict[str, t.Any]:
         "command": None,
         "entrypoint": None,
         "environment": None,
+        "secrets": None,
         "directory": str(directory / "a"),
         "checkpoints_directory": None,
         "hyperparameters_path": None,
@@ -308,6 +309,97 @@ def test_docker_socket_is_refused_through_a_link(tmp_path: Path) -> None:
     want = spec_of(params_in(tmp_path, volumes=[{"source": str(tmp_path / "link"), "target": "/x", "read_only": True}]))
     with pytest.raises(TrainingError, match="Docker socket"):
         engine._prepare_directories(want)
+
+
+SECRETS = {"hf": "ssm:/team/hf"}
+
+
+class Secretive(Node):
+    """Also takes secrets, and tells when."""
+
+    def hold_secrets(self, values: dict[str, bytes]) -> None:
+        self.done.append(f"hold {values}")
+
+
+@pytest.mark.parametrize(("exits_with", "left"), [(None, []), (0, ["a"])])
+def test_secrets_are_read_first_and_go_with_the_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exits_with: int | None, left: list[str]
+) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(engine, "remove_secrets", removed.append)
+    monkeypatch.setattr(engine, "fetch_secrets", lambda run_id, wanted: dict.fromkeys(wanted, b"hush"))
+    params = params_in(tmp_path, secrets=SECRETS)
+    node = Secretive(spec_of(params), None, exits_with)
+    os.makedirs(node.want.directory + "/output")
+    result = engine.act(node, params, node.want, check_mode=False)
+    assert node.done == ["hold {'hf': b'hush'}", "create", "start"]
+    assert removed == left
+    assert "hush" not in repr(result)
+
+
+def test_without_its_secrets_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(run_id: str, wanted: dict[str, str]) -> t.NoReturn:
+        raise TrainingError("no", "right", "here")
+
+    monkeypatch.setattr(engine, "fetch_secrets", refuse)
+    params = params_in(tmp_path, secrets=SECRETS)
+    node = Secretive(spec_of(params), None)
+    with pytest.raises(TrainingError):
+        engine.act(node, params, node.want, check_mode=False)
+    assert node.done == []
+
+
+def test_docker_is_told_where_secrets_lie_and_not_what_they_are(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path, secrets=SECRETS))
+    options = engine._options_of(want, "image@sha256:1")
+    (mount,) = [each for each in options["mounts"] if each["Target"] == "/run/secrets"]
+    assert (mount["Source"], mount["ReadOnly"]) == ("/run/trainyard/a/secrets", True)
+    assert engine._state_of(container_of(want)).secrets == (("hf", "ssm:/team/hf"),)
+    assert "hf" not in repr(options["environment"])
+
+
+def test_other_secrets_are_another_run(tmp_path: Path) -> None:
+    node = Node(spec_of(params_in(tmp_path)), engine._state_of(container_of(spec_of(params_in(tmp_path)))))
+    params = params_in(tmp_path, secrets=SECRETS)
+    with pytest.raises(TrainingError, match="its secrets differ in hf"):
+        engine.act(node, params, spec_of(params), check_mode=False)
+
+
+class Containers:
+    """Docker's calls around the start of a container that was made for a user, and that cannot be started."""
+
+    def __init__(self, want: Spec, user: str) -> None:
+        self.api, self._want, self._user = self, want, user
+        self.done: list[str] = []
+
+    def inspect_container(self, name: str) -> dict[str, t.Any]:
+        container = container_of(self._want, Status="created", StartedAt="0001-01-01T00:00:00Z")
+        container["Config"]["User"] = self._user
+        return container
+
+    def start(self, name: str) -> t.NoReturn:
+        self.done.append("start")
+        raise engine.APIError("no such program")
+
+    def remove_container(self, name: str) -> None:
+        self.done.append("remove")
+
+
+@pytest.mark.parametrize(("user", "owner"), [("", 0), ("1042", 1042), ("1042:7", 1042)])
+def test_secrets_belong_to_the_containers_user_and_do_not_outlive_a_failed_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, owner: int
+) -> None:
+    want = spec_of(params_in(tmp_path, secrets=SECRETS))
+    node, placed = engine.Engine.__new__(engine.Engine), []
+    containers = Containers(want, user)
+    monkeypatch.setattr(node, "_client", containers, raising=False)
+    monkeypatch.setattr(engine, "place_secrets", lambda *args: placed.append(args))
+    monkeypatch.setattr(engine, "remove_secrets", lambda run_id: containers.done.append(f"forget {run_id}"))
+    node.hold_secrets({"hf": b"hush"})
+    with pytest.raises(engine.APIError):
+        node._start(want)
+    assert placed == [("a", {"hf": b"hush"}, owner)]
+    assert containers.done == ["start", "remove", "forget a"]
 
 
 class Registry:

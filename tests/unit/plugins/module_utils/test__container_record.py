@@ -22,7 +22,7 @@ def log_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def state_in(directory: Path, **state: t.Any) -> State:
-    want = spec_of(params_in(directory, environment={"KEY": "secret"}, command=["x"]))
+    want = spec_of(params_in(directory, environment={"KEY": "hush"}, secrets={"hf": "ssm:/team/hf"}, command=["x"]))
     Path(want.directory, "input", "config").mkdir(parents=True)
     container = container_of(want, **{"Status": "exited", **state})
     container["Mounts"] = [{"Source": "/efs/runs/a/checkpoints", "Destination": "/opt/ml/checkpoints"}]
@@ -41,6 +41,7 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "command": ["x"],
         "entrypoint": [],
         "environment_names": [name for name, dummy in state.environment],
+        "secrets": {"hf": "ssm:/team/hf"},
         "hyperparameters": {"epochs": 6},
         "channels": [],
         "outputs": [],
@@ -59,7 +60,7 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "progress": {"epoch": 1, "epochs": 2, "step": None, "steps": None, "percent": 50.0},
         "metrics": {"loss": 0.5},
     }
-    assert "secret" not in json.dumps(found)
+    assert "hush" not in json.dumps(found)
     assert Path(state.directory, "log.txt").read_text() == "epoch 1/2 loss 0.5\n"
     assert state.checkpoints_directory == "/efs/runs/a/checkpoints"
 

@@ -7,13 +7,11 @@ import json
 import typing as t
 from datetime import UTC, datetime
 
-import botocore.auth
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _ecr_login as ecr
+from ansible_collections.trainyard.aws.plugins.module_utils import _signed_request as signed_request
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Credentials
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as BotoCredentials
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/trainyard/digits:1"
 NOW = datetime(2026, 11, 22, 5, 30, tzinfo=UTC)
@@ -36,11 +34,10 @@ class Ecr:
 
     def __init__(self, status: int, answer: object) -> None:
         self.status, self.answer = status, answer
-        self.endpoint = ""
-        self.headers: dict[str, str] = {}
+        self.call = signed_request.Call("", "", "", "")
 
-    def __call__(self, endpoint: str, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
-        self.endpoint, self.headers = endpoint, dict(headers)
+    def __call__(self, call: signed_request.Call, headers: t.Mapping[str, str]) -> tuple[int, bytes]:
+        self.call = call
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.status, json.dumps(self.answer).encode()
@@ -51,7 +48,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Ecr:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"):
         monkeypatch.delenv(name, raising=False)
     service = Ecr(200, LOGIN)
-    monkeypatch.setattr(ecr, "_post", service)
+    monkeypatch.setattr(signed_request, "_post", service)
     return service
 
 
@@ -59,22 +56,10 @@ def login(image: str = IMAGE, answer: Credentials | Exception | None = CREDENTIA
     return ecr.login_for(image, t.cast(t.Any, Metadata(answer)), NOW)
 
 
-def test_it_is_signed_as_botocore_signs(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = "api.ecr.eu-west-1.amazonaws.com"
-    ours = ecr.signed_headers(host, "eu-west-1", CREDENTIALS, NOW)
-    plain = {name: ours[name] for name in ("content-type", "x-amz-target")}
-    request = AWSRequest("POST", f"https://{host}/", headers=plain, data=ecr._BODY)
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: NOW.replace(tzinfo=None))
-    signer = botocore.auth.SigV4Auth(BotoCredentials(*CREDENTIALS), "ecr", "eu-west-1")
-    signer.add_auth(request)
-    assert ours["authorization"] == request.headers["Authorization"]
-    assert ours["x-amz-date"] == request.headers["X-Amz-Date"]
-
-
 def test_a_login_for_an_image_in_ecr(service: Ecr) -> None:
     assert login() == {"username": "AWS", "password": "for:twelve hours"}
-    assert service.endpoint == "https://api.ecr.eu-west-1.amazonaws.com"
-    assert service.headers["x-amz-target"].endswith("GetAuthorizationToken")
+    assert service.call.endpoint == "https://api.ecr.eu-west-1.amazonaws.com"
+    assert service.call.target.endswith("GetAuthorizationToken")
 
 
 @pytest.mark.parametrize(
@@ -89,25 +74,25 @@ def test_a_login_for_an_image_in_ecr(service: Ecr) -> None:
 )
 def test_each_kind_of_registry_has_its_endpoint(service: Ecr, image: str, endpoint: str) -> None:
     assert login(image)
-    assert service.endpoint == endpoint
+    assert service.call.endpoint == endpoint
 
 
 def test_another_endpoint_is_taken_from_the_environment(service: Ecr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://169.254.169.254")
     assert login()
-    assert (service.endpoint, service.headers["host"]) == ("http://169.254.169.254", "169.254.169.254")
+    assert service.call.endpoint == "http://169.254.169.254"
 
 
 @pytest.mark.parametrize("image", ["debian:12", "public.ecr.aws/docker/library/debian:12", "sha256:" + 64 * "a"])
 def test_no_login_for_other_registries(service: Ecr, image: str) -> None:
     assert login(image) is None
-    assert service.endpoint == ""
+    assert service.call.endpoint == ""
 
 
 @pytest.mark.parametrize("answer", [None, OSError("timed out"), ValueError("no JSON")])
 def test_no_login_where_the_machine_has_no_role(service: Ecr, answer: Exception | None) -> None:
     assert login(answer=answer) is None
-    assert service.endpoint == ""
+    assert service.call.endpoint == ""
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,11 @@ def test_the_credentials_of_the_role(imds: Imds) -> None:
     assert metadata.credentials() == Credentials("AKIA", "hush", "until tonight")
     imds.pages[ROLE + "nodes"] = json.dumps({"Code": "AssumeRoleUnauthorizedAccess"})
     assert metadata.credentials() is None
+
+
+def test_the_region(imds: Imds) -> None:
+    metadata = Metadata(f"http://127.0.0.1:{imds.server_port}")
+    with pytest.raises(OSError, match="404"):
+        metadata.region()
+    imds.pages["placement/region"] = "eu-west-1"
+    assert metadata.region() == "eu-west-1"

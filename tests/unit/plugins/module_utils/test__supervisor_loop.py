@@ -401,6 +401,15 @@ def test_a_container_that_is_removed_ends_the_supervision(world: World) -> None:
     assert world.down_at == 0
 
 
+@pytest.mark.parametrize("end", ["ended", "removed"])
+def test_secrets_go_with_the_container(world: World, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    gone: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(loop, "remove_secrets", lambda run_id: gone.append((run_id, world.events())))
+    world.at(20, lambda: world.docker.end(0) if end == "ended" else setattr(world.docker, "state", None))
+    world.supervise()
+    assert gone == [("a", ["supervision_started"])]
+
+
 def test_use_is_written_once_a_minute(world: World) -> None:
     world.use = "L4, 50, 1, 2"
     world.at(130, lambda: world.docker.end(0))

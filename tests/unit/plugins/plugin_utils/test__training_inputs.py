@@ -16,6 +16,7 @@ OPTIONS: dict[str, t.Any] = {
     "run_id": "digits-001",
     "image": "trainyard/digits:1",
     "environment": None,
+    "secrets": None,
     "hyperparameters_path": None,
     "outputs": None,
     "results": None,
@@ -63,19 +64,20 @@ SCHEMA = {
         pytest.param({"progress_pattern": "(?P<epoch>[0-9]+)"}, None, id="pattern"),
         pytest.param({"progress_pattern": "("}, 'training_run_progress_pattern: "(" is no regular', id="odd pattern"),
         pytest.param({"environment": {"A": 1, "B": "x"}}, None, id="environment"),
-        pytest.param(
-            {"environment": {"a-b": "secret"}}, 'training_run_environment: "a-b" is not a name', id="odd name"
-        ),
-        pytest.param({"environment": {"TRAINYARD_X": "secret"}}, "TRAINYARD_X is set by the run itself", id="taken"),
-        pytest.param({"environment": {"A": ["secret"]}}, "training_run_environment: A is not a text", id="list"),
-        pytest.param({"environment": {"A": "secret\0"}}, "A holds a zero byte", id="zero byte"),
+        pytest.param({"environment": {"a-b": "hush"}}, 'training_run_environment: "a-b" is not a name', id="odd name"),
+        pytest.param({"environment": {"TRAINYARD_X": "hush"}}, "TRAINYARD_X is set by the run itself", id="taken"),
+        pytest.param({"environment": {"A": ["hush"]}}, "training_run_environment: A is not a text", id="list"),
+        pytest.param({"environment": {"A": "hush\0"}}, "A holds a zero byte", id="zero byte"),
+        pytest.param({"secrets": {"hf": "ssm:/team/hf", "w": "secretsmanager:w#k"}}, None, id="secrets"),
+        pytest.param({"secrets": {"../hf": "ssm:a"}}, "training_run_secrets: '../hf' is no name of a file", id="file"),
+        pytest.param({"secrets": {"hf": "vault:a"}}, "training_run_secrets: hf: 'vault:a' is no place", id="no place"),
     ],
 )
 def test_run_faults(change: dict[str, t.Any], fault: str | None) -> None:
     faults = [str(each) for each in inputs.run_faults(NAMES, {**OPTIONS, **change})]
     assert len(faults) == (fault is not None)
     assert fault is None or fault in faults[0]
-    assert "secret" not in "".join(faults)
+    assert "hush" not in "".join(faults)
 
 
 def test_channels(tmp_path: Path) -> None:
