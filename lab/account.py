@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from lab import capacity, laws, market, permissions, shims, spot, transitions, wanted
+from lab import capacity, laws, market, permissions, schedules, shims, spot, transitions, wanted
 from lab.addresses import AddressPool, host_ranges
 from lab.calls import Call, error_code
 from lab.errors import Answer, typed_error
@@ -34,6 +34,7 @@ class Account:
         shims.install(pool)
         laws.install(host_ranges)
         permissions.install()
+        schedules.install()
         market.install()
         self.permissions = permissions.Permissions()
         self.lock = threading.RLock()
@@ -80,6 +81,12 @@ class Account:
         with self.lock:
             transitions.settle()
             return wanted.read()
+
+    def invoke_schedules(self) -> list[tuple[Call, str | None]]:
+        """Invoke the schedules that are due. Returns the calls that they made, with their errors."""
+        with self.lock:
+            transitions.settle()
+            return schedules.invoke_due(self.permissions)
 
     def interrupt(self, instance_id: str, seconds: float) -> dict[str, Any]:
         """Announce that a spot instance is taken back in so many seconds, and take it back then. ValueError says why not."""

@@ -116,8 +116,9 @@ def questions(call: Call) -> list[Question]:
         "iam": _iam,
         "efs": _efs,
         "fsx": _fsx,
-        "ssm": _ssm,
+        "scheduler": _scheduler,
         "secretsmanager": _secretsmanager,
+        "ssm": _ssm,
     }.get(call.service, _other)
     return [with_common_keys(one, call.region) for one in ask(call)]
 
@@ -453,6 +454,30 @@ def _fsx(call: Call) -> Iterator[Question]:
         role = arn("iam", "", "role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/*")
         for action in ("CreateServiceLinkedRole", "AttachRolePolicy", "PutRolePolicy"):
             yield Question(f"iam:{action}", role, {"iam:AWSServiceName": "s3.data-source.lustre.fsx.amazonaws.com"})
+
+
+def _scheduler(call: Call) -> Iterator[Question]:
+    """Everything is named; a group takes its schedules along, and a schedule is handed its role."""
+    given = call.parameters
+    if call.action in ("ListSchedules", "ListScheduleGroups"):
+        yield Question(f"scheduler:{call.action}")
+        return
+    is_group = call.action.endswith("ScheduleGroup")
+    name = (
+        f"schedule-group/{given.get('Name')}" if is_group else f"schedule/{given.get('GroupName')}/{given.get('Name')}"
+    )
+    resource = str(given.get("ResourceArn") or arn("scheduler", call.region, name))
+    tags = request_tags(given.get("Tags"))
+    yield Question(f"scheduler:{call.action}", resource, tags)
+    if call.action == "CreateScheduleGroup" and tags:
+        yield Question("scheduler:TagResource", resource, tags)
+    if call.action == "DeleteScheduleGroup":
+        yield Question("scheduler:DeleteSchedule", arn("scheduler", call.region, f"schedule/{given.get('Name')}/*"))
+    if call.action == "CreateSchedule":
+        roles = get_backend("iam")[ACCOUNT]["aws"].roles.values()
+        yield from _pass_role(
+            [role for role in roles if role.arn == given["Target"].get("RoleArn")], "scheduler.amazonaws.com"
+        )
 
 
 def _other(call: Call) -> Iterator[Question]:

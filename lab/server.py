@@ -23,7 +23,7 @@ import docker
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from lab import capacity, market, transitions, tunnels
+from lab import capacity, market, schedules, transitions, tunnels
 from lab.account import Account
 from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ranges
 from lab.boxes import Boxes
@@ -87,6 +87,7 @@ class Lab:
         self._watch = Watch(client, settings, self._box_ended)
         self._controls: dict[str, Control] = {
             "/_lab/capacity": capacity.control,
+            "/_lab/clock": schedules.CLOCK.control,
             "/_lab/prices": market.NOW.control_prices,
             "/_lab/quotas": market.NOW.control_quotas,
             "/_lab/spot": self._interrupt,
@@ -94,6 +95,7 @@ class Lab:
         self._registry = Registry(client, settings, images, self._networks, authority)
         self.registry_port = self._registry.start()
         self._watch.start()
+        schedules.start(self._invoke_schedules)
 
     def _public_network(self) -> IPv4Network:
         found = self._networks.make_public(free_ranges(PUBLIC_CANDIDATES, taken_ranges()))
@@ -191,6 +193,13 @@ class Lab:
             self._reconciler.reconcile()
         except Exception:  # the call itself is done and has its answer; the next one tries again
             log.exception("cannot follow the account")
+
+    def _invoke_schedules(self) -> None:
+        calls = self._account.invoke_schedules()
+        if calls:
+            self._follow()
+        for call, error in calls:
+            self._calls.add(call, 403 if error else 200, error, schedules.CALLER, 0.0)
 
     def _own_page(self, path: str, environ: dict[str, Any]) -> Answer:
         if path == "/_lab/calls":

@@ -17,6 +17,7 @@ _BASELINE_IOPS = 3000
 _BASELINE_MIBPS = 125
 _BYTES_PER_GIB = 1024**3
 _SECONDS_PER_HOUR = 3600
+_FREE_INVOCATION = Price(0.0, "14 million a month are free")
 _SMALL_ROOT_GIB = 20  # what aws_instance gives the bastion and the NAT instance
 
 # The kinds of resource that AWS takes no money for.
@@ -33,6 +34,7 @@ FREE = frozenset(
         "network_interface",
         "placement_group",
         "route_table",
+        "schedule_group",  # 14 million invocations a month cost nothing
         "security_group",
         "spot_request",
         "subnet",
@@ -114,6 +116,7 @@ class Shape:
     bucket: bool = True
     lustre_gib: int = 0
     lustre_deployment_type: str = "SCRATCH_2"
+    termination_schedules: bool = False
     traffic: dict[str, float] = field(default_factory=dict)  # GiB a run or a month, by what moves or stores them
 
     def gib(self, name: str) -> float:
@@ -154,6 +157,7 @@ def bill(nodes: t.Sequence[Nodes], shape: Shape, prices: PriceList) -> list[Line
         *_egress(shape, prices),
         *_storage(shape, prices),
         *_watching(shape, prices),
+        *_ending(nodes, shape),
     ]
 
 
@@ -258,6 +262,13 @@ def _watching(shape: Shape, prices: PriceList) -> list[Line]:
         price = prices.part("flow_log_gib")
         lines.append(Line("flow logs", f"to the bucket, {flows:g} GB a run", flows, "GB", price, once=True))
     return lines
+
+
+def _ending(nodes: t.Sequence[Nodes], shape: Shape) -> list[Line]:
+    if not shape.termination_schedules:
+        return []
+    number = sum(group.count for group in nodes)
+    return [Line("EventBridge", "schedules that end nodes", number, "invocation", _FREE_INVOCATION, once=True)]
 
 
 def resource_usd_per_hour(

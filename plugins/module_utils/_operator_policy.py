@@ -29,12 +29,15 @@ class Plan:
     region: str
     bucket: str
     node_role: str
+    termination_role: str
+    schedule_group: str
     partition: str = "aws"
     door: str = "bastion"
     egress: str = "nat_gateway"
     markets: tuple[str, ...] = ("on-demand",)
     flow_logs: bool = False
     lustre: bool = False
+    termination_schedules: bool = False
     boundary: str = ""
     parameters: tuple[str, ...] = ()  # SSM parameters of images that are not AWS's public ones
     adopted: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -148,7 +151,8 @@ def plan_for(stack: str, identity: t.Mapping[str, str], region: str, **choices: 
     """The plan for the account of the caller, whom sts:GetCallerIdentity has named."""
     names = names_of(stack, identity["Account"], region)
     partition = identity["Arn"].split(":")[1]
-    return Plan(stack, identity["Account"], region, names.bucket, names.node_role, partition, **choices)
+    named = (names.bucket, names.node_role, names.termination_role, names.schedule_group)
+    return Plan(stack, identity["Account"], region, *named, partition, **choices)
 
 
 def own_parameters(images: t.Iterable[str]) -> tuple[str, ...]:
@@ -164,6 +168,7 @@ def statements(plan: Plan) -> list[Statement]:
         *_changing(plan),
         *_storage(plan),
         *_identity(plan),
+        *_termination(plan),
         *_ways(plan),
         *_adoption(plan),
     ]
@@ -200,7 +205,13 @@ def _looking(plan: Plan) -> list[Statement]:
         Statement(
             "LookAround",
             "Prices, quotas and the sweeps have no resources either; prices are asked of another region.",
-            ("tag:GetResources", "fsx:DescribeFileSystems", "pricing:GetProducts", "servicequotas:ListServiceQuotas"),
+            (
+                "tag:GetResources",
+                "fsx:DescribeFileSystems",
+                "pricing:GetProducts",
+                "servicequotas:ListServiceQuotas",
+                *(["scheduler:ListSchedules"] if plan.termination_schedules else []),
+            ),
         ),
         Statement("FindImages", "The newest image of a publisher.", ("ssm:GetParameter",), (public, *own)),
     ]
@@ -445,6 +456,48 @@ def _identity(plan: Plan) -> list[Statement]:
             "The plan says which rights are missing.",
             ("iam:SimulatePrincipalPolicy",),
             (_arn(plan, "iam", "user/*", region=""), _arn(plan, "iam", "role/*", region="")),
+        ),
+    ]
+
+
+_SCHEDULES = ("CreateSchedule", "CreateScheduleGroup", "DeleteSchedule", "DeleteScheduleGroup", "TagResource")
+_TERMINATION_ROLE = (
+    "DeleteRole",
+    "DeleteRolePolicy",
+    "GetRolePolicy",
+    "ListAttachedRolePolicies",
+    "ListInstanceProfilesForRole",
+    "ListRolePolicies",
+    "TagRole",
+)
+
+
+def _termination(plan: Plan) -> list[Statement]:
+    """The clock in the account that ends nodes. Every stack is asked for it, since one may be left of a former plan."""
+    role = _arn(plan, "iam", f"role/{plan.termination_role}", region="")
+    group = _arn(plan, "scheduler", f"schedule-group/{plan.schedule_group}")
+    looks = ("iam:GetRole", "scheduler:GetScheduleGroup", "scheduler:ListTagsForResource")
+    looking = Statement("LookForSchedules", "The schedules and their role, by their names.", looks, (role, group))
+    if not plan.termination_schedules:
+        return [looking]
+    boundary: Condition = {"StringEquals": {"iam:PermissionsBoundary": plan.boundary}} if plan.boundary else {}
+    giving = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
+    return [
+        looking,
+        Statement(
+            "KeepSchedules",
+            "Schedules carry no tags; they lie in the one group, which has a name and the tags.",
+            _named("scheduler", _SCHEDULES),
+            (group, _arn(plan, "scheduler", f"schedule/{plan.schedule_group}/*")),
+        ),
+        Statement("KeepTerminationRole", "The one role, by its name.", _named("iam", _TERMINATION_ROLE), (role,)),
+        Statement("GiveTerminationRole", "With its boundary, where the plan names one.", giving, (role,), boundary),
+        Statement(
+            "HandOnTerminationRole",
+            "To EventBridge Scheduler and to nothing else.",
+            ("iam:PassRole",),
+            (role,),
+            {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
         ),
     ]
 

@@ -26,6 +26,8 @@ class Names:
 
     bucket: str
     node_role: str
+    termination_role: str
+    schedule_group: str
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ _DESCRIBED_ARNS = re.compile(
     r"^arn:[^:]+:(?:ec2:[^:]*:[^:]*:(?:instance|natgateway|elastic-ip|volume|network-interface|security-group|subnet|"
     r"route-table|internet-gateway|vpc|vpc-endpoint|vpc-flow-log|instance-connect-endpoint|key-pair|launch-template|"
     r"placement-group|spot-instances-request)/|elasticfilesystem:[^:]*:[^:]*:file-system/|"
-    r"fsx:[^:]*:[^:]*:(?:file-system|association)/|"
+    r"fsx:[^:]*:[^:]*:(?:file-system|association)/|scheduler:[^:]*:[^:]*:schedule-group/|"
     r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
 )
 
@@ -267,8 +269,13 @@ def name_fault(stack: str) -> str:
 
 
 def names_of(stack: str, account: str, region: str) -> Names:
-    """Names of the stack's bucket (unique in all of AWS) and of its node role (unique in the account)."""
-    return Names(bucket=f"trainyard-{stack}-{account}-{region}", node_role=f"trainyard-{stack}-{region}-node")
+    """Names of the stack's bucket (unique in all of AWS), of its roles (in the account) and its schedule group (in the region)."""
+    return Names(
+        bucket=f"trainyard-{stack}-{account}-{region}",
+        node_role=f"trainyard-{stack}-{region}-node",
+        termination_role=f"trainyard-{stack}-{region}-termination",
+        schedule_group=f"trainyard-{stack}",
+    )
 
 
 def tags_as_dict(tags: t.Iterable[dict[str, str]] | None) -> dict[str, str]:

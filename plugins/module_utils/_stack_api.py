@@ -31,7 +31,14 @@ except ImportError:
 Client = t.Any
 ClientFor = t.Callable[[str], Client]
 
-_MISSING = ("404", "NoSuchBucket", "NoSuchEntity", "NoSuchTagSet", "FileSystemNotFound")
+_MISSING = (
+    "404",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "NoSuchTagSet",
+    "FileSystemNotFound",
+    "ResourceNotFoundException",
+)
 
 
 def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resource]:
@@ -40,13 +47,16 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
     ``client_for`` makes a boto3 client from a service name. Raises botocore's ClientError and BotoCoreError.
     """
     # Clients are made before the threads start: making one is not thread-safe, using one is.
-    services = ("ec2", "efs", "fsx", "s3", "iam", "resourcegroupstaggingapi")
-    ec2, efs, fsx, s3, iam, tagging = (client_for(name) for name in services)
+    services = ("ec2", "efs", "fsx", "s3", "iam", "scheduler", "resourcegroupstaggingapi")
+    ec2, efs, fsx, s3, iam, scheduler, tagging = (client_for(name) for name in services)
     questions: list[t.Callable[[], list[Resource]]] = [
         lambda: _file_systems(efs, stack),
         lambda: _lustre_file_systems(fsx, stack),
         lambda: _bucket(s3, stack, names.bucket),
-        lambda: _node_role(iam, stack, names.node_role),
+        lambda: _role(iam, stack, names.node_role),
+        lambda: _instance_profile(iam, stack, names.node_role),
+        lambda: _role(iam, stack, names.termination_role),
+        lambda: _schedule_group(scheduler, stack, names.schedule_group),
         lambda: _anything_else(tagging, stack, names.bucket),
     ]
     filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
@@ -188,21 +198,36 @@ def _bucket(client: Client, stack: str, bucket: str) -> list[Resource]:
     ]
 
 
-def _node_role(client: Client, stack: str, name: str) -> list[Resource]:
-    found = []
-    for kind, read, key in (
-        ("iam_role", lambda: client.get_role(RoleName=name), "Role"),
-        ("instance_profile", lambda: client.get_instance_profile(InstanceProfileName=name), "InstanceProfile"),
-    ):
-        try:
-            tags = tags_as_dict(read()[key].get("Tags"))
-        except ClientError as error:
-            found += _nothing_if_missing(error)
-            continue
-        found.append(
-            Resource(kind, name, name=name, component=tags.get(COMPONENT_TAG, ""), tagged=tags.get(STACK_TAG) == stack)
-        )
-    return found
+def _role(client: Client, stack: str, name: str) -> list[Resource]:
+    return _named("iam_role", name, stack, lambda: client.get_role(RoleName=name)["Role"].get("Tags"))
+
+
+def _instance_profile(client: Client, stack: str, name: str) -> list[Resource]:
+    return _named(
+        "instance_profile",
+        name,
+        stack,
+        lambda: client.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags"),
+    )
+
+
+def _schedule_group(client: Client, stack: str, name: str) -> list[Resource]:
+    """With its schedules, which go with it and can carry no tags."""
+    return _named(
+        "schedule_group",
+        name,
+        stack,
+        lambda: client.list_tags_for_resource(ResourceArn=client.get_schedule_group(Name=name)["Arn"])["Tags"],
+    )
+
+
+def _named(kind: str, name: str, stack: str, tags_there: t.Callable[[], t.Any]) -> list[Resource]:
+    """What is found by its name, if it is there."""
+    try:
+        tags = tags_as_dict(tags_there())
+    except ClientError as error:
+        return _nothing_if_missing(error)
+    return [Resource(kind, name, name=name, component=tags.get(COMPONENT_TAG, ""), tagged=tags.get(STACK_TAG) == stack)]
 
 
 def _anything_else(client: Client, stack: str, bucket: str) -> list[Resource]:

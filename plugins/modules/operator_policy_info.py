@@ -40,6 +40,10 @@ options:
     description: Whether the stack has an FSx for Lustre file system.
     type: bool
     default: false
+  termination_schedules:
+    description: Whether the account ends nodes whose time is over, by EventBridge Scheduler.
+    type: bool
+    default: false
   boundary:
     description: ARN of the permissions boundary that the node role must have; empty for none.
     type: str
@@ -136,6 +140,7 @@ ARGUMENTS = {
     "markets": {"type": "list", "elements": "str", "default": ["on-demand"]},
     "flow_logs": {"type": "bool", "default": False},
     "lustre": {"type": "bool", "default": False},
+    "termination_schedules": {"type": "bool", "default": False},
     "boundary": {"type": "str", "default": ""},
     "parameters": {"type": "list", "elements": "str", "default": []},
     "adopted": {"type": "dict", "default": {}},
@@ -153,6 +158,7 @@ def plan_of(params: dict, identity: dict, region: str) -> Plan:
         markets=tuple(params["markets"]),
         flow_logs=params["flow_logs"],
         lustre=params["lustre"],
+        termination_schedules=params["termination_schedules"],
         boundary=params["boundary"],
         parameters=tuple(params["parameters"]),
         adopted=params["adopted"],

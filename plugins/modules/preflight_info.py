@@ -87,6 +87,10 @@ options:
     description: Whether the stack has an FSx for Lustre file system; it counts for RV(missing_permissions).
     type: bool
     default: false
+  termination_schedules_enabled:
+    description: Whether the account ends nodes whose time is over; it counts for RV(missing_permissions).
+    type: bool
+    default: false
   permissions_boundary:
     description: ARN of the boundary that the role of the nodes gets; it counts for RV(missing_permissions).
     type: str
@@ -272,6 +276,7 @@ ARGUMENTS = {
     "adopted": {"type": "dict", "default": {}},
     "flow_logs_enabled": {"type": "bool", "default": False},
     "lustre_enabled": {"type": "bool", "default": False},
+    "termination_schedules_enabled": {"type": "bool", "default": False},
     "permissions_boundary": {"type": "str", "default": ""},
     "ssh_key_file": {"type": "str", "default": "", "no_log": False},
     "tools": {"type": "list", "elements": "str", "default": ["ssh", "ssh-keygen"]},
@@ -372,6 +377,7 @@ def permissions_lacked(module: AnsibleAWSModule, machines: list) -> object:
         markets=tuple(market for group in params["node_groups"] for market in group.get("markets") or ()),
         flow_logs=params["flow_logs_enabled"],
         lustre=params["lustre_enabled"],
+        termination_schedules=params["termination_schedules_enabled"],
         boundary=params["permissions_boundary"],
         parameters=own_parameters(machine.image for machine, _image in machines),
         adopted=params["adopted"],

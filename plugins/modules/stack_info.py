@@ -66,6 +66,14 @@ names:
       description: The role and instance profile of the training nodes.
       type: str
       sample: trainyard-dcgan-us-east-1-node
+    termination_role:
+      description: The role by which the account ends nodes whose time is over.
+      type: str
+      sample: trainyard-dcgan-us-east-1-termination
+    schedule_group:
+      description: The schedule group in which the account keeps when that is.
+      type: str
+      sample: trainyard-dcgan
 resources:
   description: Everything that belongs to the stack and is not gone yet, sorted by type, name and id.
   type: list
@@ -108,6 +116,8 @@ ids:
     vpc: [vpc-0a1b2c3d]
 """
 
+from dataclasses import asdict
+
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils._bill import resource_usd_per_hour
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import Resource, name_fault, names_of
@@ -143,7 +153,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         account_id=account,
-        names={"bucket": names.bucket, "node_role": names.node_role},
+        names=asdict(names),
         resources=[{**resource.as_dict(), "usd_per_hour": usd_per_hour(resource)} for resource in resources],
         ids=ids,
     )

@@ -67,6 +67,10 @@ options:
     description: Deployment type of the FSx for Lustre file system.
     type: str
     default: SCRATCH_2
+  termination_schedules_enabled:
+    description: Whether the account ends nodes whose time is over, by EventBridge Scheduler.
+    type: bool
+    default: false
   usage:
     description: What nobody can know beforehand. All of it is assumed, and the plan says what was.
     type: dict
@@ -353,6 +357,7 @@ ARGUMENTS = {
     "bucket_enabled": {"type": "bool", "default": True},
     "lustre_gib": {"type": "int", "default": 0},
     "lustre_deployment_type": {"type": "str", "default": "SCRATCH_2"},
+    "termination_schedules_enabled": {"type": "bool", "default": False},
     "usage": {"type": "dict", "default": {}, "options": USAGE},
     "max_duration": {"type": "str", "default": ""},
     "time_to_live": {"type": "str", "default": ""},
@@ -378,6 +383,7 @@ def shape_of(params: dict) -> Shape:
         params["bucket_enabled"],
         params["lustre_gib"],
         params["lustre_deployment_type"],
+        params["termination_schedules_enabled"],
         {name.replace("_gb", "").replace("_gib", ""): value for name, value in usage.items()},
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.driver import Lab, Outcome, Stack, copy_inventory, stack_environment
+from tests.e2e.driver import PATIENCE_SECONDS, Lab, Outcome, Stack, copy_inventory, stack_environment, wait_for
 
 GROUP = {
     "name": "train",
@@ -60,6 +60,24 @@ def launches(stack: Stack, since: int) -> list[dict[str, Any]]:
     return [call for call in calls if "trainyard-many-train" in json.dumps(call)]
 
 
+def schedules(stack: Stack) -> dict[str, str]:
+    """When the account ends which instance, by the schedules that it keeps."""
+    scheduler, found = stack.lab.client("scheduler"), {}
+    groups = [one["Name"] for one in scheduler.list_schedule_groups()["ScheduleGroups"] if one["Name"] != "default"]
+    for item in [item for group in groups for item in scheduler.list_schedules(GroupName=group)["Schedules"]]:
+        one = scheduler.get_schedule(GroupName=item["GroupName"], Name=item["Name"])
+        assert (one["ScheduleExpressionTimezone"], one["ActionAfterCompletion"]) == ("UTC", "DELETE")
+        (instance,) = json.loads(one["Target"]["Input"])["InstanceIds"]
+        found[instance] = one["ScheduleExpression"]
+    return found
+
+
+def expiries(stack: Stack) -> dict[str, str]:
+    """The same, by the tags of the instances."""
+    tagged = {one["InstanceId"]: {tag["Key"]: tag["Value"] for tag in one["Tags"]} for one in nodes(stack).values()}
+    return {instance: f"at({tags['trainyard:expires-at'].rstrip('Z')})" for instance, tags in tagged.items()}
+
+
 def test_check_mode_shows_what_would_be_launched(stack: Stack) -> None:
     before = len(stack.lab.calls())
     outcome = provision(stack, "--check", "--diff")
@@ -81,6 +99,7 @@ def test_the_next_zone_is_asked_when_the_cheapest_has_no_room(stack: Stack) -> N
         assert "PublicIpAddress" not in instance
         options = instance["MetadataOptions"]
         assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 1)
+    assert schedules(stack) == expiries(stack)
     assert len(launches(stack, before)) == 3  # one refusal, two nodes
 
 
@@ -111,6 +130,7 @@ def test_a_lowered_count_takes_the_highest_number(stack: Stack) -> None:
     assert outcome.status == 0, outcome.text
     assert list(nodes(stack)) == ["many-train-0"]
     assert "many-train-1" in outcome.text
+    assert schedules(stack) == expiries(stack)
 
 
 def test_all_or_nothing_gives_back_what_it_got(stack: Stack) -> None:
@@ -130,6 +150,26 @@ def test_all_or_nothing_gives_back_what_it_got(stack: Stack) -> None:
     assert list(nodes(stack)) == ["many-train-0"]
 
 
+def test_the_account_ends_a_node_that_does_not_end_itself(stack: Stack) -> None:
+    """Twelve hours pass for the account and not for the node, as if its system hung; nobody is at the controller."""
+    (node,) = nodes(stack).values()
+    assert list(schedules(stack)) == [node["InstanceId"]]
+    before = len(stack.lab.calls())
+    stack.lab.page("clock", "POST", {"ahead_seconds": 13 * 3600})
+    try:
+        wait_for(lambda: not nodes(stack), PATIENCE_SECONDS, "the account to end the node")
+        wait_for(lambda: not schedules(stack), PATIENCE_SECONDS, "the schedule to be deleted")
+    finally:
+        stack.lab.page("clock", "POST", {})
+    wait_for(lambda: terminations(stack, before), PATIENCE_SECONDS, "the call to be logged")
+    assert terminations(stack, before) == [("scheduler", [node["InstanceId"]], None)]
+
+
+def terminations(stack: Stack, since: int) -> list[tuple[str, list[str], str | None]]:
+    calls = [call for call in stack.lab.calls(since) if call["action"] == "TerminateInstances"]
+    return [(call["caller"], call["parameters"]["InstanceIds"], call["error"]) for call in calls]
+
+
 def test_destroy_leaves_nothing(stack: Stack) -> None:
     outcome = stack.play("destroy", "-e", "stack_purge=many")
     assert outcome.status == 0, outcome.text
@@ -138,5 +178,9 @@ def test_destroy_leaves_nothing(stack: Stack) -> None:
     assert nodes(stack) == {}
     assert ec2.describe_launch_templates()["LaunchTemplates"] == []
     assert ec2.describe_placement_groups()["PlacementGroups"] == []
+    assert [one["Name"] for one in stack.lab.client("scheduler").list_schedule_groups()["ScheduleGroups"]] == [
+        "default"
+    ]
+    assert stack.lab.client("iam").list_roles()["Roles"] == []
     requests = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
     assert {request["State"] for request in requests} <= {"closed", "cancelled"}

@@ -24,6 +24,8 @@ def owner(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The stack in the hands of someone who may do everything."""
     home = tmp_path_factory.mktemp("home")
     inventory = copy_inventory(NAME, home / "inventory", "10.83")
+    expiry = inventory / "group_vars" / "all.yml"
+    expiry.write_text(f"{expiry.read_text()}stack_time_to_live: 12h\n")
     return Stack(NAME, lab, home, inventory, "", stack_environment(lab, home))
 
 

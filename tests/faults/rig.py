@@ -38,6 +38,7 @@ LISTINGS = (
     ("ec2", "describe_launch_templates", "LaunchTemplates[].LaunchTemplateId"),
     ("ec2", "describe_placement_groups", "PlacementGroups[].GroupName"),
     ("ec2", "describe_flow_logs", "FlowLogs[].FlowLogId"),
+    ("scheduler", "list_schedule_groups", "ScheduleGroups[?Name != 'default'].Name"),
     ("efs", "describe_file_systems", "FileSystems[].FileSystemId"),
     ("s3", "list_buckets", "Buckets[].Name"),
     ("iam", "list_roles", "Roles[].RoleName"),

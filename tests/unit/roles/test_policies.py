@@ -18,6 +18,8 @@ BUCKET = "trainyard-dcgan-123456789012-us-east-1"
 ARN = f"arn:aws:s3:::{BUCKET}"
 NODE_POLICY = "aws_identity/templates/node_policy.json.j2"
 BUCKET_POLICY = "aws_storage/templates/bucket_policy.json.j2"
+TERMINATION_POLICY = "aws_identity/templates/termination_policy.json.j2"
+TERMINATION_TRUST = "aws_identity/templates/termination_trust_policy.json.j2"
 TRUST_POLICY = "aws_identity/files/assume_role_policy.json"
 
 
@@ -40,6 +42,7 @@ INPUTS = {
     "aws_identity_secrets": ["ssm:/team/hf-token", "secretsmanager:wandb#api_key"],
     "aws_identity_secrets_keys": ["arn:aws:kms:us-east-1:123456789012:key/1"],
     "aws_identity_ssm_enabled": True,
+    "aws_identity_schedule_group": "trainyard-dcgan",
     "aws_storage_bucket": BUCKET,
     "aws_storage_account_id": "123456789012",
     "aws_storage_flow_logs_enabled": False,
@@ -127,6 +130,26 @@ def test_a_node_reads_no_secret_unless_one_is_named() -> None:
     without = document(NODE_POLICY, aws_identity_secrets=[], aws_identity_secrets_keys=[])["Statement"]
     actions = [action for statement in without for action in listed(statement["Action"])]
     assert not [each for each in actions if each.startswith(("secretsmanager", "kms", "ssm:GetParameter"))]
+
+
+def test_the_account_ends_training_nodes_of_the_stack_and_does_nothing_else() -> None:
+    (statement,) = statements(TERMINATION_POLICY)
+    assert rights(TERMINATION_POLICY) == {
+        ("Allow", "ec2:TerminateInstances", "arn:aws:ec2:us-east-1:123456789012:instance/*")
+    }
+    ours = {"aws:ResourceTag/trainyard:stack": "dcgan", "aws:ResourceTag/trainyard:component": "node"}
+    assert statement["Condition"] == {"StringEquals": ours}
+
+
+def test_the_scheduler_takes_its_role_for_schedules_of_the_stack_only() -> None:
+    (statement,) = statements(TERMINATION_TRUST)
+    group = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/trainyard-dcgan"
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": {"Service": "scheduler.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012", "aws:SourceArn": group}},
+    }
 
 
 def test_the_bucket_refuses_whatever_comes_without_tls() -> None:

@@ -97,6 +97,12 @@ def test_each_part_of_the_stack_is_billed(
         assert sum(line.usd_per_run(10) or 0 for line in lines) == pytest.approx(usd_per_run)
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_schedules_that_end_nodes_are_told_and_cost_nothing(wanted: bool) -> None:
+    lines = only(bill([Nodes("train", 2, None)], Shape(termination_schedules=wanted), PRICES), "EventBridge")
+    assert [(line.units, line.usd_per_run(10)) for line in lines] == ([(2, 0.0)] if wanted else [])
+
+
 def test_every_price_that_a_bill_needs_is_asked_for() -> None:
     shape = Shape(lustre_gib=1200)
     assert "lustre_scratch_gib" in parts_of(shape)

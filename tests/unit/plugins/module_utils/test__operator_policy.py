@@ -16,6 +16,8 @@ PLAN = Plan(
     "us-east-1",
     "trainyard-dcgan-123456789012-us-east-1",
     "trainyard-dcgan-us-east-1-node",
+    "trainyard-dcgan-us-east-1-termination",
+    "trainyard-dcgan",
 )
 EVERYTHING = replace(
     PLAN,
@@ -24,6 +26,7 @@ EVERYTHING = replace(
     markets=("spot", "on-demand"),
     flow_logs=True,
     lustre=True,
+    termination_schedules=True,
     boundary="arn:aws:iam::123456789012:policy/edge",
     parameters=("/images/mine",),
     adopted={"vpc_id": "vpc-1", "private_subnet_ids": ["subnet-1"], "bucket": "mine", "file_system_id": "fs-1"},
@@ -84,6 +87,22 @@ def test_the_role_is_handed_on_to_instances_only() -> None:
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 
 
+def test_the_role_that_ends_nodes_is_handed_on_to_the_scheduler_only() -> None:
+    statement = by_sid(EVERYTHING)["HandOnTerminationRole"]
+    assert statement["Resource"] == "arn:aws:iam::123456789012:role/trainyard-dcgan-us-east-1-termination"
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
+def test_schedules_are_held_by_the_name_of_their_group() -> None:
+    here = "arn:aws:scheduler:us-east-1:123456789012"
+    assert by_sid(EVERYTHING)["KeepSchedules"]["Resource"] == [
+        f"{here}:schedule-group/trainyard-dcgan",
+        f"{here}:schedule/trainyard-dcgan/*",
+    ]
+    for plan, there in ((PLAN, False), (EVERYTHING, True)):
+        assert ("scheduler:ListSchedules" in by_sid(plan)["LookAround"]["Action"]) is there
+
+
 @pytest.mark.parametrize(
     ("changes", "sids"),
     [
@@ -92,10 +111,14 @@ def test_the_role_is_handed_on_to_instances_only() -> None:
         ({"egress": "endpoints"}, {"NameEndpoints"}),
         ({"flow_logs": True}, {"DeliverFlowLogs"}),
         ({"lustre": True}, {"LookAtLustre", "MakeLustre", "ChangeLustre", "LinkLustre"}),
+        (
+            {"termination_schedules": True},
+            {"KeepSchedules", "KeepTerminationRole", "GiveTerminationRole", "HandOnTerminationRole"},
+        ),
         ({"adopted": {"vpc_id": "vpc-1"}}, {"UseAdopted"}),
         ({"adopted": {"bucket": "mine"}}, {"UseAdoptedBucket"}),
     ],
-    ids=["ssm", "instance connect", "endpoints", "flow logs", "lustre", "VPC", "bucket"],
+    ids=["ssm", "instance connect", "endpoints", "flow logs", "lustre", "schedules", "VPC", "bucket"],
 )
 def test_a_choice_adds_its_own_rights_only(changes: dict[str, Any], sids: set[str]) -> None:
     assert set(by_sid(replace(PLAN, **changes))) - set(by_sid(PLAN)) == sids
@@ -103,8 +126,9 @@ def test_a_choice_adds_its_own_rights_only(changes: dict[str, Any], sids: set[st
 
 def test_the_boundary_is_required_where_the_plan_names_one() -> None:
     assert "Condition" not in by_sid(PLAN)["GiveNodeRole"]
-    boundary = by_sid(EVERYTHING)["GiveNodeRole"]["Condition"]
-    assert boundary == {"StringEquals": {"iam:PermissionsBoundary": EVERYTHING.boundary}}
+    for sid in ("GiveNodeRole", "GiveTerminationRole"):
+        boundary = by_sid(EVERYTHING)[sid]["Condition"]
+        assert boundary == {"StringEquals": {"iam:PermissionsBoundary": EVERYTHING.boundary}}
 
 
 def test_spot_has_rights_of_its_own() -> None:

@@ -38,7 +38,10 @@ def test_names_that_a_stack_cannot_have(name: str) -> None:
 
 def test_names_are_built_from_stack_account_and_region() -> None:
     assert stack.names_of("dcgan", "123456789012", "us-east-1") == stack.Names(
-        bucket=BUCKET, node_role="trainyard-dcgan-us-east-1-node"
+        bucket=BUCKET,
+        node_role="trainyard-dcgan-us-east-1-node",
+        termination_role="trainyard-dcgan-us-east-1-termination",
+        schedule_group="trainyard-dcgan",
     )
 
 
@@ -51,8 +54,9 @@ def test_every_stack_name_makes_names_that_aws_takes(name: str, region: str) -> 
     names = stack.names_of(name, "123456789012", region)
     assert stack.name_fault(name) == ""
     assert len(names.bucket) <= 63
-    assert len(names.node_role) <= 64
-    assert set(names.bucket + names.node_role) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    others = (names.node_role, names.termination_role, names.schedule_group)
+    assert all(len(name) <= 64 for name in others)
+    assert set("".join((names.bucket, *others))) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.trainyard.aws.plugins.module_utils._stack import Names, Resource
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import Resource, names_of
 from ansible_collections.trainyard.aws.plugins.module_utils._stack_api import resources_of
 from botocore.exceptions import ClientError
 
 STACK = "dcgan"
-NAMES = Names(bucket="trainyard-dcgan-123456789012-us-east-1", node_role="trainyard-dcgan-us-east-1-node")
+NAMES = names_of(STACK, "123456789012", "us-east-1")
 
 
 def tags(stack: str = STACK, name: str = "") -> list[dict[str, str]]:
@@ -184,6 +184,7 @@ EMPTY: dict[str, Any] = {
     "get_resources": {"ResourceTagMappingList": []},
     "head_bucket": ClientError({"Error": {"Code": "404"}}, "HeadBucket"),
     "get_role": ClientError({"Error": {"Code": "NoSuchEntity"}}, "GetRole"),
+    "get_schedule_group": ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetScheduleGroup"),
     "get_instance_profile": ClientError({"Error": {"Code": "NoSuchEntity"}}, "GetInstanceProfile"),
 }
 
@@ -274,7 +275,8 @@ def test_a_file_system_that_goes_while_we_look_is_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", ["describe_vpcs", "head_bucket", "get_role", "get_resources", "describe_file_systems"]
+    "operation",
+    ["describe_vpcs", "head_bucket", "get_role", "get_resources", "describe_file_systems", "get_schedule_group"],
 )
 def test_a_question_that_is_refused_is_not_taken_for_nothing(operation: str) -> None:
     refused = ClientError({"Error": {"Code": "AccessDenied"}}, operation)
@@ -348,16 +350,22 @@ def test_what_lies_in_a_vpc_of_nobody_does_not_count(account: Any, ec2: Any, vpc
         pytest.param(None, False, id="no tag"),
     ],
 )
-def test_bucket_and_role_of_our_name_say_whether_they_are_tagged(account: Any, stack: str | None, tagged: bool) -> None:
+def test_what_has_our_name_says_whether_it_is_tagged(account: Any, stack: str | None, tagged: bool) -> None:
     s3 = account.client("s3")
     s3.create_bucket(Bucket=NAMES.bucket)
     if stack:
         s3.put_bucket_tagging(Bucket=NAMES.bucket, Tagging={"TagSet": tags(stack)})
-    make_role(account.client("iam"), NAMES.node_role, **({"Tags": tags(stack)} if stack else {}))
+    tagging = {"Tags": tags(stack)} if stack else {"Tags": []}
+    iam = account.client("iam")
+    make_role(iam, NAMES.node_role, **tagging)
+    iam.create_role(RoleName=NAMES.termination_role, AssumeRolePolicyDocument="{}", **tagging)
+    account.client("scheduler").create_schedule_group(Name=NAMES.schedule_group, **tagging)
     assert {key: resource.tagged for key, resource in found(account).items()} == {
         ("bucket", NAMES.bucket): tagged,
         ("iam_role", NAMES.node_role): tagged,
+        ("iam_role", NAMES.termination_role): tagged,
         ("instance_profile", NAMES.node_role): tagged,
+        ("schedule_group", NAMES.schedule_group): tagged,
     }
 
 

@@ -30,6 +30,8 @@ def test_an_empty_account_answers_with_the_names_alone(run_module: Any, account:
         "names": {
             "bucket": "trainyard-dcgan-123456789012-us-east-1",
             "node_role": "trainyard-dcgan-us-east-1-node",
+            "termination_role": "trainyard-dcgan-us-east-1-termination",
+            "schedule_group": "trainyard-dcgan",
         },
         "resources": [],
         "ids": {},

@@ -112,6 +112,12 @@ def test_each_way_has_its_price(
     assert sum(lines) == pytest.approx(usd_per_hour, abs=1e-5)
 
 
+def test_schedules_that_end_nodes_are_part_of_the_plan(run_module: Any, account: Any) -> None:
+    answer = plan(run_module, TRAIN, termination_schedules_enabled=True)
+    (line,) = [line for line in answer["lines"] if line["part"] == "EventBridge"]
+    assert (line["what"], line["usd_per_run"]) == ("schedules that end nodes", 0)
+
+
 def test_a_budget_that_is_too_small_is_told(run_module: Any, account: Any) -> None:
     answer = plan(run_module, TRAIN, seconds_per_epoch=900, epochs=16, time_to_live="12h", budget_usd=10)
     assert answer["over_budget"] is True
