@@ -82,10 +82,6 @@ def _refuse_what_aws_refuses() -> None:
         if name in backend.schedule_groups:
             raise JsonRESTError("ConflictException", f"Schedule group {name} already exists.")
 
-    @law_before(EventBridgeSchedulerBackend, "delete_schedule_group")
-    def must_be_there(backend: Any, name: str) -> None:
-        backend.get_schedule_group(name)
-
     @replaces(EventBridgeSchedulerBackend, "list_schedules")
     def of_groups_that_are_there(original: Any, self: Any, group_names: Any, *args: Any, **kwargs: Any) -> Any:
         for name in [group_names] if isinstance(group_names, str) else group_names or []:
@@ -97,7 +93,7 @@ def _refuse_what_aws_refuses() -> None:
 def _remove_groups_slowly() -> None:
     @replaces(EventBridgeSchedulerBackend, "delete_schedule_group")
     def removed(original: Any, self: Any, name: str) -> None:
-        group = self.schedule_groups[name]
+        group = self.get_schedule_group(name)
         group.lab_state = "DELETING"
         group.schedules.clear()
         after(SECONDS_TO_REMOVE_A_GROUP, lambda: self.schedule_groups.pop(name, None))
