@@ -25,6 +25,7 @@ from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.trainyard.aws.plugins.module_utils._container_options import CONTAINER
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TRYING_AGAIN
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._progress_line import Pace, line_of_parts, parts_of
 
@@ -32,6 +33,9 @@ display = Display()
 
 WAIT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 10.0
+# The supervisor of a run sees its end a moment after those who follow.
+DECISION_SECONDS = 60
+AGAIN_SECONDS = 1.0
 
 _MARKER_PREFIX = "trainyard-follow-"
 _CLEAR_LINE = "\r\x1b[K"
@@ -89,6 +93,7 @@ class Following:
         self._reader = Reader(options["progress_pattern"])
         self._pace = Pace()
         self._marker = Path(C.DEFAULT_LOCAL_TMP) / f"{_MARKER_PREFIX}{os.getpid()}"
+        self._attempts = Attempts(options["patience_seconds"])
 
     def follow(self, started: dict[str, t.Any]) -> dict[str, t.Any]:
         """Show the log to its end and return the module's result."""
@@ -100,7 +105,7 @@ class Following:
                 return {**started, **fault, "failed": True}
             ended = (
                 started
-                if started["exit_code"] is not None
+                if started["exit_code"] is not None and not self._attempts.went_on
                 else self._ask("training_container", dict(self._action._task.args))
             )
         finally:
@@ -128,14 +133,18 @@ class Following:
                 "training_container_logs",
                 {"run_id": self._run_id, "cursor": cursor, "tail": tail, "wait_seconds": WAIT_SECONDS},
             )
-            if answer.get("failed"):
-                return {"msg": answer.get("msg", "The log cannot be read.")}
-            self._show(answer["lines"])
-            self._show_progress(answer["lines"], answer.get("status") or {})
-            if answer["ended"]:
-                return {}
-            # An empty log has no place to point to yet, and its first lines must not be cut to a tail then.
-            cursor, tail = answer["cursor"], 0
+            told = self._attempts.told_by(answer)
+            if told:
+                self._say(f'Run "{self._run_id}": {sanitise(told)}')
+            if not answer.get("failed"):
+                self._show(answer["lines"])
+                self._show_progress(answer["lines"], answer.get("status") or {})
+                # An empty log has no place to point to yet, and its first lines must not be cut to a tail then.
+                cursor, tail = answer["cursor"], 0
+            if answer.get("failed") or answer["ended"]:
+                if not self._attempts.may_go_on(answer, time.monotonic()):
+                    return {"msg": answer.get("msg", "The log cannot be read.")} if answer.get("failed") else {}
+                time.sleep(AGAIN_SECONDS)
 
     def _ask(self, module: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Ask a module on the node until it answers, or patience ends."""
@@ -214,6 +223,42 @@ class Following:
 
     def _say(self, text: str) -> None:
         self._screen.show(self._prefix + text)
+
+
+class Attempts:
+    """Whether what has ended is tried again by its node, as the answers to whoever follows tell."""
+
+    def __init__(self, patience_seconds: float) -> None:
+        self._patience = patience_seconds
+        self._attempt = 0
+        self._status: dict[str, t.Any] = {}
+        self._why = ""
+        self._told_of = 0
+        self._since: float | None = None
+        self.went_on = False
+
+    def told_by(self, answer: dict[str, t.Any]) -> str:
+        """What is new, in one line for each attempt: before it where that was seen, or else when it trains."""
+        if answer.get("failed"):
+            return ""  # between two attempts there is no container for a moment
+        self._status = answer.get("status") or {}
+        before, self._attempt = self._attempt, answer.get("attempt", 1)
+        if before and self._attempt > before:
+            self.went_on, self._since = True, None
+            return "" if self._told_of == self._attempt else f"attempt {self._attempt} trains on."
+        why = str(self._status.get("why") or "") if self._status.get("state") == TRYING_AGAIN else ""
+        if not why or why == self._why:
+            return ""
+        self._why, self._told_of = why, self._attempt + 1
+        return why
+
+    def may_go_on(self, answer: dict[str, t.Any], now: float) -> bool:
+        """Whether to wait for another attempt."""
+        state = self._status.get("state")
+        if not self._status.get("retries_left") or state not in (TRYING_AGAIN, "running", "stopping"):
+            return False
+        self._since = now if self._since is None else self._since
+        return now - self._since < (self._patience if state == TRYING_AGAIN else DECISION_SECONDS)
 
 
 class PlainLines:

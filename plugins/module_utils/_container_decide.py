@@ -225,8 +225,10 @@ def steps_to_resume(want: Spec, have: State | None) -> tuple[Step, ...]:
     )
 
 
-def steps_to_stop(have: State | None) -> tuple[Step, ...]:
-    return (Step("stop", "it is running"),) if have is not None and have.running else ()
+def steps_to_stop(have: State | None, waits_for_next: bool = False) -> tuple[Step, ...]:
+    if have is not None and have.running:
+        return (Step("stop", "it is running"),)
+    return (Step("stop", "it is about to be tried again"),) if waits_for_next else ()
 
 
 def steps_to_remove(have: State | None) -> tuple[Step, ...]:

@@ -35,12 +35,14 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_text impo
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
     LABEL_PREFIX,
     NAME_PREFIX,
+    TRYING_AGAIN,
     Ending,
     EngineAway,
     Spec,
     State,
     Step,
     TrainingError,
+    Volume,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._ecr_login import login_for
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
@@ -71,6 +73,7 @@ except ImportError:
 LOG_DRIVER = {"type": "local", "config": {"max-size": "1g", "max-file": "20", "compress": "false"}}
 CONTAINER = "container.json"
 ATTEMPT = "attempt.json"
+STATUS = "status.json"
 STOPPED_ON_REQUEST = "stopped on request"
 _CONNECT_SECONDS = 60
 _FAILURE_BYTES = 1024
@@ -218,6 +221,11 @@ class Engine:
         if state is not None:
             mark_stopped(state.directory, STOPPED_ON_REQUEST)
         self._client.containers.get(want.container_name).stop(timeout=grace_seconds)
+
+
+def _waits_for_next(directory: str) -> bool:
+    """Whether the supervisor of a run that has ended is about to start it again."""
+    return read_mapping(os.path.join(directory, STATUS)).get("state") == TRYING_AGAIN
 
 
 def _stop_marker(directory: str) -> str:
@@ -432,19 +440,17 @@ def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: b
     """Bring the run into the wished state and say how it is."""
     have = engine.find(want.run_id)
     if params["state"] == "resumed":
-        want = _made_ready(want)
+        want = _made_ready(want.run_id, want.directory, want.volumes)
     elif have is not None and not want.image:
         want = replace(want, secrets=have.secrets)
     steps = {
         "resumed": lambda: steps_to_resume(want, have),
         "started": lambda: steps_to_start(want, have, [] if want.image else engine.all()),
-        "stopped": lambda: steps_to_stop(have),
+        "stopped": lambda: steps_to_stop(have, have is not None and _waits_for_next(have.directory)),
         "absent": lambda: steps_to_remove(have),
     }[params["state"]]()
-    if want.secrets and not check_mode and "start" in {step.verb for step in steps}:
-        engine.hold_secrets(fetch_secrets(want.run_id, dict(want.secrets)))
-    for step in () if check_mode else steps:
-        engine.do(step, want, params["grace_seconds"])
+    if not check_mode:
+        _take(engine, steps, want, params["grace_seconds"])
     now = engine.find(want.run_id) if steps and not check_mode else have
     if not check_mode and (now is None or now.ended):
         remove_secrets(want.run_id)
@@ -460,19 +466,43 @@ def act(engine: Engine, params: t.Mapping[str, t.Any], want: Spec, check_mode: b
     }
 
 
-def _made_ready(want: Spec) -> Spec:
+class Starter(t.Protocol):
+    """The part of Engine that starts an attempt."""
+
+    def find(self, run_id: str) -> State | None: ...
+
+    def do(self, step: Step, want: Spec, grace_seconds: int) -> None: ...
+
+    def hold_secrets(self, values: dict[str, bytes]) -> None: ...
+
+
+def start_attempt(engine: Starter, run_id: str, directory: str) -> None:
+    """Have the attempt that was made ready take the place of the one that has ended, with the same channels."""
+    want = _made_ready(run_id, directory)
+    _take(engine, steps_to_resume(want, engine.find(run_id)), want, 0)
+
+
+def _take(engine: Starter, steps: t.Sequence[Step], want: Spec, grace_seconds: int) -> None:
+    """Secrets that cannot be read are told before anything is done."""
+    if want.secrets and "start" in {step.verb for step in steps}:
+        engine.hold_secrets(fetch_secrets(want.run_id, dict(want.secrets)))
+    for step in steps:
+        engine.do(step, want, grace_seconds)
+
+
+def _made_ready(run_id: str, directory: str, volumes: t.Sequence[Volume] = ()) -> Spec:
     """The container of the attempt that M(trainyard.aws.training_attempt) has made ready."""
-    container = read_mapping(os.path.join(want.directory, CONTAINER))
-    attempt = read_mapping(os.path.join(want.directory, ATTEMPT))
+    container = read_mapping(os.path.join(directory, CONTAINER))
+    attempt = read_mapping(os.path.join(directory, ATTEMPT))
     if not container or not attempt:
         raise TrainingError(
-            f'Cannot resume run "{want.run_id}"',
-            f"nothing was made ready for it in {want.directory}.",
+            f'Cannot resume run "{run_id}"',
+            f"nothing was made ready for it in {directory}.",
             "Make it ready with trainyard.aws.training_attempt first.",
         )
     spec = spec_of_document(container, Attempt.parse(attempt))
     # Channels were staged anew, and may lie elsewhere on this node.
-    staged = {each.target: each for each in want.volumes if each.target.startswith(f"{INPUT}/")}
+    staged = {each.target: each for each in volumes if each.target.startswith(f"{INPUT}/")}
     return replace(spec, volumes=tuple(staged.get(each.target, each) for each in spec.volumes))
 
 

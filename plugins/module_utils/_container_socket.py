@@ -65,6 +65,10 @@ class LogReader:
         """Whether the container has not ended."""
         return self._container()["State"]["Status"] not in ("exited", "dead")
 
+    def attempt(self) -> int:
+        """Which attempt of the run the container is."""
+        return int(self._container()["Config"]["Labels"].get(LABEL_PREFIX + "attempt", 1))
+
     def status(self) -> dict[str, t.Any]:
         """What watches over the run on this node says of it; nothing where it says nothing."""
         try:
@@ -84,6 +88,8 @@ class LogReader:
 
     def read(self, cursor: Cursor, wait_seconds: float) -> tuple[list[Line], Cursor, bool]:
         """Lines after the cursor, as soon as there are some; the cursor after them; whether that was all for ever."""
+        if cursor.since < self._container().get("Created", ""):
+            cursor = START  # it is of an earlier attempt
         since = epoch_of(cursor.since) if cursor.since else "0"
         batch = Batch(cursor)
         with self._get("logs", since=since, follow=1) as answer:

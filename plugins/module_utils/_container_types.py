@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 NAME_PREFIX = "trainyard-run-"
 LABEL_PREFIX = "trainyard."
+# State in status.json of a run that has ended and is about to be started again by its supervisor.
+TRYING_AGAIN = "trying_again"
 RUN_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,39}$"
 
 

@@ -16,6 +16,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
     LATEST,
     last_number,
+    outcome_of,
     series_of,
     unsafe,
 )
@@ -76,6 +77,7 @@ class Attempt:
     epoch: int | None = None
     command: tuple[str, ...] = ()
     earlier: tuple[Earlier, ...] = field(default=())
+    retry: int = 0  # how often the node has tried again by itself since somebody started the run
 
     @classmethod
     def parse(cls, values: t.Mapping[str, t.Any]) -> Attempt:
@@ -90,7 +92,12 @@ class Attempt:
 
     def before(self, attempt: int) -> Attempt:
         """What was before an attempt, also where a later one has been made ready."""
-        return replace(self, attempt=attempt, earlier=tuple(each for each in self.earlier if each.attempt < attempt))
+        return replace(
+            self,
+            attempt=attempt,
+            earlier=tuple(each for each in self.earlier if each.attempt < attempt),
+            retry=max(0, self.retry - (self.attempt - attempt)),
+        )
 
     @property
     def earlier_seconds(self) -> float:
@@ -300,6 +307,11 @@ def refuse_finished(run_id: str, outcome: str) -> None:
             "it has finished, so there is nothing left to train.",
             "Train under another run id.",
         )
+
+
+def is_tried_again(run: t.Mapping[str, t.Any], retries: int, retry: int) -> bool:
+    """Whether the node starts another attempt by itself: this one failed for a reason outside of the training, and not too often."""
+    return outcome_of(run) == "failed" and bool(run["may_be_retried"]) and retry < retries
 
 
 def earlier_of_record(record: t.Mapping[str, t.Any], attempt: int, before: Attempt) -> Earlier:

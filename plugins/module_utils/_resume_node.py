@@ -69,6 +69,10 @@ _READABLE = 0o755
 _OPEN_DIRECTORY, _OPEN_FILE = 0o777, 0o666  # the image chooses its user
 
 
+class UsedUp(TrainingError):
+    """Its time or its money is spent, so there is nothing to wait for."""
+
+
 class Docker(t.Protocol):
     """The part of Engine that tells of runs."""
 
@@ -129,14 +133,39 @@ def prepare(params: t.Mapping[str, t.Any], here: Here, check_mode: bool) -> dict
     known = _known_here(state, check_mode) if state is not None else _known_elsewhere(params, here, bucket)
     known = replace(known, settings=_settings(params, known))
     _refuse_unmounted(known, here)
+    attempt, found = _make_ready(known, bucket, check_mode)
+    return _result(attempt, known.directory, known.settings, True, found, known)
+
+
+def prepare_again(state: State, here: Here, results: str) -> Attempt:
+    """Make the next attempt ready where the last one has just ended, with the settings it had. Raises TrainingError."""
+    known = _known_here(state, False)
+    _refuse_unmounted(known, here)
+    bucket = Bucket(here.s5cmd, place_of(results, state.run_id)) if results else None
+    attempt, dummy = _make_ready(known, bucket, False, known.before.retry + 1)
+    return attempt
+
+
+def take_back(state: State) -> None:
+    """The attempt that was made ready is not started after all, so the last log is the run's again."""
+    log, kept = (os.path.join(state.directory, name) for name in (LOG, _kept_log(state.attempt)))
+    if os.path.exists(kept) and not os.path.exists(log):
+        os.replace(kept, log)
+
+
+def _kept_log(attempt: int) -> str:
+    return f"log-{attempt}.txt"
+
+
+def _make_ready(known: Known, bucket: Bucket | None, check_mode: bool, retry: int = 0) -> tuple[Attempt, Found]:
     found = _checkpoints(known, bucket)
     if not check_mode:
         found = _bring(found, known, bucket)
-    attempt = _next(known, newest_checkpoint(found.written))
-    _refuse_used_up(run_id, known.settings, attempt)
+    attempt = replace(_next(known, newest_checkpoint(found.written)), retry=retry)
+    _refuse_used_up(known.container["run_id"], known.settings, attempt)
     if not check_mode:
         _write(known, found, attempt, bucket)
-    return _result(attempt, known.directory, known.settings, True, found, known)
+    return attempt, found
 
 
 def _result(
@@ -272,7 +301,7 @@ def _refuse_used_up(run_id: str, settings: t.Mapping[str, t.Any], attempt: Attem
     ]
     for why, variable, limit, used in limits:
         if limit and used >= limit:
-            raise TrainingError(f'Cannot resume run "{run_id}"', f"{why}.", f"Give it a higher {variable}.")
+            raise UsedUp(f'Cannot resume run "{run_id}"', f"{why}.", f"Give it a higher {variable}.")
 
 
 def _next(known: Known, checkpoint: Checkpoint | None) -> Attempt:
@@ -412,7 +441,7 @@ def _write(known: Known, found: Found, attempt: Attempt, bucket: Bucket | None) 
             _bring_results(known, bucket)
     log = os.path.join(known.directory, LOG)
     if os.path.exists(log):
-        os.replace(log, os.path.join(known.directory, f"log-{known.recorded}.txt"))
+        os.replace(log, os.path.join(known.directory, _kept_log(known.recorded)))
     write_mapping(os.path.join(known.directory, SETTINGS), known.settings)
     os.chmod(os.path.join(known.directory, SETTINGS), 0o600)
     write_mapping(os.path.join(known.directory, MEMORY), _memory(known, found, attempt))

@@ -54,10 +54,12 @@ class Settings:
     idle_threshold_percent: float = 5
     when_finished: str = "keep"  # keep, stop, terminate
     grace_seconds: int = 120
+    retries: int = 0
     # What earlier attempts used, which may have had another price.
     earlier_seconds: float = 0
     earlier_usd: float = 0
     linger_seconds: int = 60
+    pause_seconds: int = 30  # before the next attempt
 
     @classmethod
     def parse(cls, values: t.Mapping[str, t.Any]) -> Settings:

@@ -15,13 +15,20 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_decide im
 from ansible_collections.trainyard.aws.plugins.module_utils._container_engine import (
     ATTEMPT,
     CONTAINER,
+    Starter,
     ending,
     mark_stopped,
+    start_attempt,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_record import hyperparameters_text, run_on_node
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    TRYING_AGAIN,
+    State,
+    TrainingError,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Metadata
-from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_document
+from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, is_tried_again, spec_document
+from ansible_collections.trainyard.aws.plugins.module_utils._resume_node import Here, UsedUp, prepare_again, take_back
 from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import remove_secrets
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     Accelerator,
@@ -64,13 +71,14 @@ LONGEST_PAUSE_SECONDS = 300
 # An image can take long to pull.
 START_SECONDS = 24 * 3600
 RESULTS_SECONDS = 24 * 3600
+AGAIN_SECONDS = 300
 EARLIER = "earlier"
 
+Result = t.TypeVar("Result")
 
-class Docker(t.Protocol):
+
+class Docker(Starter, t.Protocol):
     """The part of Engine that supervises."""
-
-    def find(self, run_id: str) -> State | None: ...
 
     def all(self) -> list[State]: ...
 
@@ -154,14 +162,20 @@ class Copying:
             self.late = late
             self._journal.event(*(("copies_late", self._fault) if late else ("copies_caught_up", "")))
 
-    def finish(self, seconds: float, ended: Ended) -> None:
-        """The last round. Raises TrainingError."""
+    def settle(self) -> None:
+        """Wait until nothing is on its way any more."""
         if self._job is not None:
             try:
                 self._take_over(self._job.result())
             except (TrainingError, OSError):
-                pass  # the last round copies it
+                pass  # the next round copies it
             self._job = None
+        if self._letter is not None:
+            self._letter.result()
+
+    def finish(self, seconds: float, ended: Ended) -> None:
+        """The last round. Raises TrainingError."""
+        self.settle()
         if self.place:
             self._take_over(self._copier.round(self.copies, seconds, ended))
 
@@ -263,7 +277,7 @@ class Supervision:
 
     def __init__(self, settings: Settings, directory: str, node: Node) -> None:
         self._attempt = read_mapping(os.path.join(directory, ATTEMPT))
-        attempt = Attempt.parse(self._attempt)
+        attempt = self._known = Attempt.parse(self._attempt)
         settings = replace(settings, earlier_seconds=attempt.earlier_seconds, earlier_usd=attempt.earlier_usd)
         self._settings = settings
         self._node = node
@@ -281,11 +295,11 @@ class Supervision:
         self._kill_at = 0.0
         self._killed = False
 
-    def supervise(self) -> None:
-        """Returns when nothing is left to do for this run on this node."""
+    def supervise(self) -> bool:
+        """Returns when this start is over: whether another attempt was started, which has to be supervised in its turn."""
         state = self._wait_for_container()
         if state is None or _start_of(state) == self._ended:
-            return
+            return False
         self._write_spec()
         self._journal.event("supervision_started", f"container {state.container_id[:12]}")
         self._look_back()
@@ -300,8 +314,8 @@ class Supervision:
             self._journal.event("container_removed")
             self._remember(_start_of(last))
             self._status("ended")
-        else:
-            self._end(state)
+            return False
+        return self._end(state)
 
     # ---- While it goes on ------------------------------------------------------------------------------------------
 
@@ -376,11 +390,13 @@ class Supervision:
         except (TrainingError, OSError) as error:
             self._journal.event("signal_failed", str(error))
 
-    def _status(self, state: str) -> None:
+    def _status(self, state: str, why: str = "") -> None:
         price = self._settings.price_per_hour_usd or None
         self._journal.status(
             {
                 "state": state,
+                "why": why,
+                "retries_left": max(0, self._settings.retries - self._known.retry),
                 "accelerators": accelerator_list(self._watch.accelerators),
                 "price_per_hour_usd": price,
                 "cost_usd": cost_usd(self._settings, spent_seconds(self._clock)),
@@ -401,12 +417,14 @@ class Supervision:
 
     # ---- When it is over -------------------------------------------------------------------------------------------
 
-    def _end(self, state: State) -> None:
+    def _end(self, state: State) -> bool:
         remove_secrets(state.run_id)
         self._watch.accelerators = []
-        self._status("copying")
         self._clock = clock_after(self._clock, _start_of(state), seconds_between(state.started_at, state.finished_at))
         self._journal.event("container_ended", ending(state).reason)
+        if self._try_again(state):
+            return True
+        self._status("copying")
         home = self._bring_home(state)
         leaves = home and self._settings.when_finished != "keep" and bool(self._copying.place)
         if leaves and not (self._stop and self._stop.event == "spot_interruption"):
@@ -415,6 +433,47 @@ class Supervision:
         self._status("ended")
         if leaves:
             self._node.shutdown()
+        return False
+
+    def _try_again(self, state: State) -> bool:
+        """Start the next attempt, if this one is to be tried again."""
+        try:
+            if not self._settings.retries or not self._waits_for_next(state):
+                return False
+            here = Here(self._node.docker(), self._node.s5cmd, self._node.run)
+            attempt = self._patiently(lambda: prepare_again(state, here, self._settings.results))
+            self._patiently(lambda: start_attempt(self._node.docker(), state.run_id, state.directory))
+        except (TrainingError, OSError) as error:
+            take_back(state)
+            self._journal.event("not_tried_again", str(error))
+            return False
+        self._journal.event("tried_again", f"attempt {attempt.attempt}, from {attempt.checkpoint or 'the beginning'}")
+        return True
+
+    def _waits_for_next(self, state: State) -> bool:
+        """Wait before the next attempt: a connection may come back, and those who follow read the log to its end."""
+        run = self._patiently(lambda: run_on_node(state))
+        if not is_tried_again(run, self._settings.retries, self._known.retry):
+            return False
+        pause, times = self._settings.pause_seconds, f"{self._known.retry + 1} of {self._settings.retries}"
+        self._status(TRYING_AGAIN, f"{run['reason']}; it is tried again in {pause} s ({times})")
+        self._journal.event(TRYING_AGAIN, f"{run['reason']}; in {pause} s ({times})")
+        self._copying.settle()
+        self._remember()
+        self._node.sleep(pause)
+        # It may have been stopped meanwhile.
+        return is_tried_again(run_on_node(state), self._settings.retries, self._known.retry)
+
+    def _patiently(self, act: t.Callable[[], Result]) -> Result:
+        """Docker may restart, and after a boot a file system may not be mounted yet. Raises TrainingError and OSError."""
+        deadline = self._node.now() + AGAIN_SECONDS
+        while True:
+            try:
+                return act()
+            except (TrainingError, OSError) as error:
+                if isinstance(error, UsedUp) or self._node.now() >= deadline:
+                    raise
+            self._node.sleep(TICK_SECONDS)
 
     def _bring_home(self, state: State) -> bool:
         """Have the results in the bucket and verified, however often it takes."""

@@ -77,6 +77,11 @@ ended:
   type: bool
   returned: success
   sample: false
+attempt:
+  description: Which attempt of the run the log is of. A cursor in the log of an earlier one is the beginning of the next.
+  type: int
+  returned: success
+  sample: 1
 engine_away:
   description: Whether Docker did not answer, which may pass.
   type: bool
@@ -112,13 +117,16 @@ def main() -> None:
         module.fail_json(msg=fault)
     try:
         reader = LogReader(params["run_id"])
+        attempt = reader.attempt()
         cursor = parse_cursor(params["cursor"]) if params["cursor"] else reader.tail(params["tail"])
         lines, after, ended = reader.read(cursor, params["wait_seconds"])
         status = reader.status()
     except TrainingError as error:
         module.fail_json(msg=str(error), engine_away=isinstance(error, EngineAway))
     texts = [text_of(line) for line in lines]
-    module.exit_json(changed=False, lines=texts, cursor=format_cursor(after), ended=ended, status=status)
+    module.exit_json(
+        changed=False, lines=texts, cursor=format_cursor(after), ended=ended, attempt=attempt, status=status
+    )
 
 
 if __name__ == "__main__":

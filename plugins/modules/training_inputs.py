@@ -103,6 +103,10 @@ options:
     description: Seconds between SIGTERM and SIGKILL when the run is stopped.
     type: int
     default: 120
+  retries:
+    description: How often the node tries again by itself what failed for a reason outside of the training.
+    type: int
+    default: 0
   variable_prefix:
     description: What to put before the options' names in messages, so that they name the user's variables.
     type: str

@@ -22,9 +22,10 @@ SUPERVISION: dict[str, t.Any] = {
     "idle_threshold_percent": {"type": "float", "default": 5.0},
     "when_finished": {"type": "str", "choices": ["keep", "stop", "terminate"], "default": "keep"},
     "grace_seconds": {"type": "int", "default": 120},
+    "retries": {"type": "int", "default": 0},
 }
 _DURATIONS = ("checkpoint_interval", "max_duration", "idle_stop")
-_NOT_NEGATIVE = ("checkpoints_kept", "budget_usd", "price_per_hour_usd", "grace_seconds")
+_NOT_NEGATIVE = ("checkpoints_kept", "budget_usd", "price_per_hour_usd", "grace_seconds", "retries")
 
 
 def supervision_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:

@@ -151,6 +151,30 @@ class TestMemory:
         assert "out of memory" in record["reason"]
 
 
+class TestTrainingThatIsTakenDown:
+    def test_its_node_tries_again_from_the_newest_checkpoint(self, stack: Stack) -> None:
+        """Whoever follows sees both attempts; nothing but the node starts the second."""
+        script = (
+            "echo from $TRAINYARD_RESUME_CHECKPOINT; test $TRAINYARD_RESUME_CHECKPOINT && exit 0; "
+            "echo 1 > /opt/ml/checkpoints/step-1.pt; echo step 1; while true; do sleep 0.2; done"
+        )
+        options = options_of(stack, MAIN, "again", script, training_run_retries=1)
+        with stack.follow("train", *options) as followed:
+            followed.wait_until_it_says("step 1\n")
+            assert stack.ssh("sudo docker kill --signal KILL trainyard-run-again", host=MAIN).status == 0
+            outcome = followed.finish()
+        assert outcome.status == 0, outcome.text
+        shown = re.findall(r"^(from.*|step 1|Run \"again\": .*)$", outcome.text, re.MULTILINE)
+        assert shown[0].rstrip() == "from"
+        assert shown[1] == "step 1"
+        assert shown[2].endswith("it is tried again in 30 s (1 of 1)")
+        assert shown[3:] == ["from /opt/ml/checkpoints/step-1.pt"]
+        record = record_of(stack, "again")
+        assert (record["outcome"], record["attempts"]) == ("succeeded", 2)
+        assert [each["exit_code"] for each in record["earlier_attempts"]] == [137]
+        assert stack.objects("runs/again/")["runs/again/log-1.txt"].endswith(b"step 1\n")
+
+
 class TestBucketThatRefuses:
     def test_the_training_goes_on_and_all_of_it_comes_when_the_bucket_opens(self, stack: Stack, faults: Faults) -> None:
         script = (

@@ -76,7 +76,8 @@ def main() -> int:
         metadata=Metadata(),
         shutdown=functools.partial(shut_down, unit),
     )
-    Supervision(settings, directory, node).supervise()
+    while Supervision(settings, directory, node).supervise():
+        pass  # each attempt is supervised by itself
     run(["systemctl", "disable", unit], None)
     return 0
 

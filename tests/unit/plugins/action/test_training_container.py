@@ -135,6 +135,66 @@ def test_a_run_that_another_task_started_begins_with_its_first_line(screen: list
     assert screen[0].startswith('Following run "a"')
 
 
+def state(name: str, why: str = "", retries_left: int = 1) -> dict[str, t.Any]:
+    return {"state": name, "why": why, "retries_left": retries_left}
+
+
+AGAIN = "the network broke; it is tried again in 30 s (1 of 1)"
+GONE = {"failed": True, "msg": "it has no container on this node."}
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        pytest.param(
+            [
+                {**lines("one", ended=True), "status": state("running")},
+                {**lines(ended=True), "status": state("trying_again", AGAIN)},
+                {**lines(ended=True), "status": state("trying_again", AGAIN)},
+                GONE,
+                {**lines("two"), "attempt": 2, "status": state("trying_again", AGAIN)},
+            ],
+            ["one", f'Run "a": {AGAIN}', "two"],
+            id="watched",
+        ),
+        pytest.param(
+            [{**lines("one"), "status": state("running")}, {**lines("two"), "attempt": 2, "status": state("running")}],
+            ["one", 'Run "a": attempt 2 trains on.', "two"],
+            id="the connection was away meanwhile",
+        ),
+    ],
+)
+def test_who_follows_goes_on_with_the_next_attempt(screen: list[str], answers: list[t.Any], said: list[str]) -> None:
+    last = {**lines(ended=True), "attempt": 2, "status": state("copying", retries_left=0)}
+    first = {**RUNNING, "exit_code": 1, "failed": True, "run_failed": True}
+    task = Task({"run_id": "a"}, [first, *answers, last, ENDED])
+    assert task.run()["exit_code"] == 0
+    assert screen[1:-1] == said
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(state("copying"), id="its supervisor has decided"),
+        pytest.param(state("running", retries_left=0), id="nothing is left to try"),
+        pytest.param({}, id="nobody looks after it"),
+    ],
+)
+def test_what_is_not_tried_again_has_ended(screen: list[str], status: dict[str, t.Any]) -> None:
+    task = Task({"run_id": "a"}, [RUNNING, {**lines("one", ended=True), "status": status}, ENDED])
+    assert task.run()["exit_code"] == 0
+
+
+def test_a_supervisor_that_does_not_decide_is_not_waited_for_without_end(
+    screen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(plugin.time, "monotonic", lambda: next(clock))
+    waiting = {**lines(ended=True), "status": state("running")}
+    task = Task({"run_id": "a"}, [RUNNING, *[waiting] * 3, ENDED])
+    assert task.run()["exit_code"] == 0
+
+
 def test_a_run_that_ended_long_ago_is_not_asked_for_twice(screen: list[str]) -> None:
     task = Task({"run_id": "a"}, [{**RUNNING, **ENDED}, lines("last", ended=True)])
     assert task.run()["exit_code"] == 0

@@ -213,6 +213,11 @@ def test_steps_to_stop_and_remove(have: State | None, stop: list[str], remove: l
     assert [step.verb for step in decide.steps_to_remove(have)] == remove
 
 
+def test_what_is_about_to_be_tried_again_can_be_stopped() -> None:
+    ended = state_like(WANT, status="exited")
+    assert [step.verb for step in decide.steps_to_stop(ended, waits_for_next=True)] == ["stop"]
+
+
 ASKED = "stopped on request"
 
 

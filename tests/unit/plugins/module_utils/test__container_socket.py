@@ -33,6 +33,7 @@ class Docker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.stays_open = False
         self.status = "exited"
         self.labels: dict[str, str] = {}
+        self.created = "2026-11-20T09:00:00Z"
         self.asked: list[str] = []
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
@@ -52,7 +53,11 @@ class Handler(BaseHTTPRequestHandler):
             self._send_log()
 
     def _send_state(self) -> None:
-        state = {"State": {"Status": self.server.status}, "Config": {"Labels": self.server.labels}}
+        state = {
+            "State": {"Status": self.server.status},
+            "Config": {"Labels": self.server.labels},
+            "Created": self.server.created,
+        }
         body = json.dumps(state).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -89,7 +94,16 @@ def test_a_log_that_ended(docker: Docker) -> None:
     assert [line.data for line in lines] == [b"one", b"two"]
     assert ended is True
     assert cursor.seen == 2
-    assert "since=0&" in docker.asked[0]
+    assert any("since=0&" in path for path in docker.asked)
+
+
+def test_a_cursor_in_the_log_of_an_earlier_attempt_is_the_beginning_of_this_one(docker: Docker) -> None:
+    docker.pieces = [(0, frame(1, b"one\n"))]
+    docker.labels = {"trainyard.attempt": "2"}
+    cursor = log.parse_cursor("2026-11-20T08:59:00.000000000Z+1")
+    reader = LogReader("a")
+    assert [line.data for line in reader.read(cursor, 5)[0]] == [b"one"]
+    assert reader.attempt() == 2
 
 
 def test_the_end_of_an_answer_is_not_the_end_of_the_run(docker: Docker) -> None:
@@ -129,7 +143,7 @@ def test_what_was_seen_is_skipped(docker: Docker) -> None:
     cursor = log.parse_cursor("2026-11-20T10:00:01.000000000Z+1")
     lines, _, _ = LogReader("a").read(cursor, 5)
     assert [line.data for line in lines] == [b"two"]
-    assert "since=1795168801.000000000" in docker.asked[0]
+    assert any("since=1795168801.000000000" in path for path in docker.asked)
 
 
 def test_tail_is_in_front_of_the_last_lines(docker: Docker) -> None:

@@ -9,7 +9,7 @@ import os
 import shlex
 import typing as t
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,13 @@ from ansible_collections.trainyard.aws.plugins.module_utils import _container_en
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_copies as copies
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_loop as loop
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import Frame, State, TrainingError
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
+    Frame,
+    Spec,
+    State,
+    Step,
+    TrainingError,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import Settings, time_text
 
 from tests.unit.plugins.module_utils.test__container_engine import container_of, params_in
@@ -80,7 +86,11 @@ class Docker:
             started_at=time_text(START),
             checkpoints_directory=str(self.directory / "checkpoints"),
         )
+        self.first = self.state
         self.signals: list[str] = []
+        self.steps: list[str] = []
+        self.fails: set[str] = set()
+        self.ends_at_once: int | None = None
         self.polite = True
         self.others: list[State] = []
         self.reachable = True
@@ -98,6 +108,18 @@ class Docker:
         self.signals.append(name)
         if name == "SIGKILL" or self.polite:
             self.end(137 if name == "SIGKILL" else 143)
+
+    def do(self, step: Step, want: Spec, grace_seconds: int) -> None:
+        self.steps.append(step.verb)
+        if step.verb in self.fails:
+            raise TrainingError("Cannot do it", "Docker does not want to.", "Wait.")
+        if step.verb == "remove":
+            self.state = None
+        elif step.verb == "create":
+            started = time_text(self.now)
+            self.state = replace(self.first, attempt=want.attempt, container_id=f"c{want.attempt}", started_at=started)
+        elif self.ends_at_once is not None:
+            self.end(self.ends_at_once)
 
     def end(self, exit_code: int) -> None:
         assert self.state is not None
@@ -158,7 +180,8 @@ class World:
             sleep=self.sleep,
             now=lambda: self.now,
         )
-        loop.Supervision(Settings(run_id="a", **wanted), str(self.docker.directory), node).supervise()
+        while loop.Supervision(Settings(run_id="a", **wanted), str(self.docker.directory), node).supervise():
+            pass
 
     def file(self, name: str) -> t.Any:
         return json.loads((self.docker.directory / name).read_text())
@@ -392,6 +415,101 @@ def test_a_container_that_comes_late_is_waited_for(world: World) -> None:
     world.supervise(max_duration_seconds=200)
     assert world.docker.signals == []
     assert world.events() == ["supervision_started", "container_ended", "results_collected"]
+
+
+class TestTryingAgain:
+    """The log says what fails, and by that whether another try may help."""
+
+    @pytest.fixture
+    def fails(self, world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+        frames = [Frame(1, "t", b"ConnectionResetError: [Errno 104] Connection reset by peer\n")]
+        monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter(frames))
+        container = replace(spec_of(params_in(world.docker.directory.parent)), image_digest="image@sha256:1")
+        (world.docker.directory / "container.json").write_text(json.dumps(asdict(container)))
+        settings = {"run_id": "a", "price_per_hour_usd": 3.6, "checkpoints_directory": ""}
+        (world.docker.directory / "settings.json").write_text(json.dumps(settings))
+        return world
+
+    def record(self, world: World) -> dict[str, t.Any]:
+        return dict(json.loads(world.bucket.objects[f"{PLACE}run.json"]))
+
+    def test_what_failed_outside_of_the_training_is_tried_again_from_its_newest_checkpoint(self, fails: World) -> None:
+        fails.at(50, lambda: fails.checkpoint("epoch-1.pt"))
+        fails.at(100, lambda: fails.docker.end(1))
+        told: list[str] = []
+        fails.at(110, lambda: told.append(fails.file("status.json")["state"]))
+        fails.at(120, lambda: told.append(fails.file("status.json")["why"]))
+        fails.at(200, lambda: fails.docker.end(0))
+        fails.supervise(retries=2, price_per_hour_usd=3.6, when_finished="terminate")
+        assert told == ["trying_again", "a connection to data or to the network broke; it is tried again in 30 s (1 of 2)"]
+        assert fails.docker.steps == ["remove", "create", "start"]
+        record = self.record(fails)
+        assert (record["outcome"], record["attempts"]) == ("succeeded", 2)
+        assert [each["exit_code"] for each in record["earlier_attempts"]] == [1]
+        assert record["duration_seconds"] == pytest.approx(170, abs=3)
+        assert fails.file("attempt.json")["checkpoint"] == "/opt/ml/checkpoints/epoch-1.pt"
+        assert fails.bucket.paths() >= {"log-1.txt", "log.txt"}
+        assert fails.down_at > START + 200
+        events = fails.events()
+        assert [each for each in events if "again" in each] == ["trying_again", "tried_again"]
+        assert events.count("shutdown") == events.count("results_collected") == 1
+
+    def test_only_so_often(self, fails: World) -> None:
+        fails.docker.ends_at_once = 1
+        fails.at(10, lambda: fails.docker.end(1))
+        fails.supervise(retries=2)
+        assert fails.docker.steps.count("create") == 2
+        record = self.record(fails)
+        assert (record["outcome"], record["attempts"]) == ("failed", 3)
+
+    @pytest.mark.parametrize(
+        ("line", "exit_code", "settings"),
+        [
+            pytest.param(b"ValueError: no\n", 1, {"retries": 2}, id="the program's own fault"),
+            pytest.param(b"", 3, {"retries": 2}, id="an exit code of its own"),
+            pytest.param(b"", 0, {"retries": 2}, id="it succeeded"),
+            pytest.param(b"", 137, {}, id="nobody asked for it"),
+            pytest.param(b"", 137, {"retries": 2, "max_duration_seconds": 60}, id="its time was up"),
+        ],
+    )
+    def test_nothing_else_is(
+        self, fails: World, monkeypatch: pytest.MonkeyPatch, line: bytes, exit_code: int, settings: dict[str, t.Any]
+    ) -> None:
+        monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter([Frame(1, "t", line)] if line else []))
+        fails.at(100, lambda: fails.docker.end(exit_code))
+        fails.supervise(**settings)
+        assert fails.docker.steps == []
+
+    def test_what_its_node_took_down_is(self, fails: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter([]))
+        fails.at(100, lambda: fails.docker.end(143))
+        fails.at(200, lambda: fails.docker.end(0))
+        fails.supervise(retries=1)
+        assert self.record(fails)["attempts"] == 2
+
+    def test_a_limit_counts_on(self, fails: World) -> None:
+        fails.at(100, lambda: fails.docker.end(1))
+        fails.supervise(retries=1, max_duration_seconds=150)
+        assert fails.now - START == pytest.approx(180, abs=5)
+        record = self.record(fails)
+        assert (record["outcome"], record["attempts"]) == ("stopped", 2)
+
+    def test_who_stops_it_in_the_pause_is_heard(self, fails: World) -> None:
+        fails.at(100, lambda: fails.docker.end(1))
+        fails.at(110, lambda: engine.mark_stopped(str(fails.docker.directory), engine.STOPPED_ON_REQUEST))
+        fails.supervise(retries=1)
+        assert fails.docker.steps == []
+        assert self.record(fails)["outcome"] == "stopped"
+
+    def test_what_cannot_be_started_again_is_collected_as_it_was(self, fails: World) -> None:
+        fails.docker.fails = {"create"}
+        fails.at(100, lambda: fails.docker.end(1))
+        fails.supervise(retries=1)
+        assert fails.docker.steps.count("remove") == 1
+        assert fails.docker.steps.count("create") > 10
+        assert fails.events()[-2:] == ["not_tried_again", "results_collected"]
+        assert (self.record(fails)["outcome"], self.record(fails)["attempts"]) == ("failed", 1)
+        assert "log.txt" in fails.bucket.paths()
 
 
 def test_a_container_that_is_removed_ends_the_supervision(world: World) -> None:
