@@ -14,6 +14,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_decide im
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
 from ansible_collections.trainyard.aws.plugins.module_utils._offers import columns
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS
 
 UNFINISHED = "unfinished"
 _NEEDED = ("run_id", "outcome")
@@ -51,13 +52,27 @@ def parse_record(run_id: str, text: str) -> dict[str, t.Any] | Fault:
     return record
 
 
-def unfinished(run_id: str, changed_at: str, latest: str = "") -> dict[str, t.Any]:
+def unfinished(run_id: str, changed_at: str, latest: str = "", spec: str = "") -> dict[str, t.Any]:
     """A run that has something in the bucket and no record: it goes on, or it ended without its results being collected.
 
-    ``latest`` is what its LATEST says.
+    ``latest`` is what its LATEST says, ``spec`` what its spec.json does.
     """
     newest = newest_checkpoint(latest)
-    return {"run_id": run_id, "outcome": UNFINISHED, "changed_at": changed_at, "newest_checkpoint": newest}
+    return {
+        "run_id": run_id,
+        "outcome": UNFINISHED,
+        "changed_at": changed_at,
+        "newest_checkpoint": newest,
+        "node": node_in(spec),
+    }
+
+
+def node_in(spec: str) -> str:
+    """The node that a run was started on; empty where its spec.json does not say."""
+    try:
+        return sanitise(json.loads(spec)["settings"]["node"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def newest_checkpoint(latest: str) -> dict[str, str] | None:
@@ -84,6 +99,26 @@ def kept_text(run_id: str, runs: t.Iterable[Record], place: str) -> str:
         f'Run "{run_id}" had not ended. Safe in {where}checkpoints/ is its newest checkpoint "{newest["name"]}", copied at '
         f"{newest['time']}; what it made since then is lost if its node is gone. The playbook resume trains it on from there."
     )
+
+
+def lost_texts(runs: t.Iterable[Record], nodes: t.Container[str], place: str) -> list[str]:
+    """What is safe of each run whose node went away before the run had ended."""
+    return [
+        f'Node "{run["node"]}" is gone. {kept_text(run["run_id"], [run], place)}'
+        for run in runs
+        if run["outcome"] == UNFINISHED and run["node"] and run["node"] not in nodes
+    ]
+
+
+def going_texts(runs: t.Iterable[Record], nodes: t.Container[str], place: str) -> list[str]:
+    """The runs that have not ended on nodes that are there, and what would be left of each if its node went away now."""
+    found = [run for run in runs if run["outcome"] == UNFINISHED and run["node"] in nodes]
+    return [f'Run "{run["run_id"]}" has not ended on node "{run["node"]}"; {_newest_in(run, place)}.' for run in found]
+
+
+def _newest_in(run: Record, place: str) -> str:
+    where, newest = f"{place.rstrip('/')}/{run['run_id']}/{CHECKPOINTS}/", run.get("newest_checkpoint")
+    return f'its newest checkpoint in {where} is "{newest["name"]}"' if newest else f"it has no checkpoint in {where}"
 
 
 def in_order(runs: t.Iterable[Record]) -> list[Record]:

@@ -9,7 +9,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.trainyard.aws.plugins.module_utils._runs import Fault, parse_record, unfinished
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, LATEST, RECORD
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, LATEST, RECORD, SPEC
 
 try:
     from botocore.exceptions import ClientError
@@ -44,16 +44,17 @@ def _read(s3: Client, bucket: str, place: str, run_id: str) -> dict[str, t.Any] 
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
             raise
-        return unfinished(run_id, _changed_at(s3, bucket, place), _latest(s3, bucket, place))
+        latest, spec = (_text(s3, bucket, place + name) for name in (f"{CHECKPOINTS}/{LATEST}", SPEC))
+        return unfinished(run_id, _changed_at(s3, bucket, place), latest, spec)
     if answer["ContentLength"] > LARGEST_RECORD_BYTES:
         return Fault(run_id, f"run.json has {answer['ContentLength']} bytes, more than any record of ours")
     return parse_record(run_id, answer["Body"].read().decode("utf-8", "replace"))
 
 
-def _latest(s3: Client, bucket: str, place: str) -> str:
-    """What points to the newest checkpoint of a run, empty where nothing does."""
+def _text(s3: Client, bucket: str, key: str) -> str:
+    """What an object holds, empty where there is none."""
     try:
-        answer = s3.get_object(Bucket=bucket, Key=f"{place}{CHECKPOINTS}/{LATEST}")
+        answer = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
             raise

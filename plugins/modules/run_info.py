@@ -24,6 +24,10 @@ options:
     description: Only these runs. All that are there if left out.
     type: list
     elements: str
+  nodes:
+    description: Names of the nodes that there are. Runs that have not ended are told in RV(going), or in RV(lost) where their node is another.
+    type: list
+    elements: str
 attributes:
   check_mode:
     description: Can run in check mode and return the same answer.
@@ -76,6 +80,10 @@ runs:
       description: Name of the newest checkpoint of an unfinished run and when it was copied, V(none) where there is none.
       type: dict
       sample: {"name": "epoch-3.pt", "time": "2026-11-20T10:00:00Z"}
+    node:
+      description: The node it trained on; empty for an unfinished run that does not say.
+      type: str
+      sample: digits-train-0
     reason:
       description: Why it ended, in plain words.
       type: str
@@ -105,6 +113,18 @@ kept:
   elements: str
   returned: success
   sample: ['Run "digits-001" has ended (succeeded), and all it made is in s3://trainyard-digits-123456789012-us-east-1/runs/digits-001/.']
+going:
+  description: The runs on O(nodes) that have not ended, and their newest checkpoints, in words.
+  type: list
+  elements: str
+  returned: success
+  sample: ['Run "digits-002" has not ended on node "digits-train-0"; it has no checkpoint in s3://my-bucket/runs/digits-002/checkpoints/.']
+lost:
+  description: What is safe of each run whose node is none of O(nodes) and that has not ended, in words; nothing where O(nodes) is left out.
+  type: list
+  elements: str
+  returned: success
+  sample: ['Node "digits-train-0" is gone. Run "digits-002" had not ended, and s3://my-bucket/runs/digits-002/ has no checkpoint of it.']
 faults:
   description: Records that cannot be read, and why.
   type: list
@@ -117,7 +137,14 @@ import typing as t
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
-from ansible_collections.trainyard.aws.plugins.module_utils._runs import in_order, kept_text, place_of, table
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import (
+    in_order,
+    kept_text,
+    going_texts,
+    lost_texts,
+    place_of,
+    table,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._runs_api import read_runs, run_ids
 
 try:
@@ -129,12 +156,13 @@ ARGUMENTS: dict[str, t.Any] = {
     "bucket": {"type": "str", "required": True},
     "prefix": {"type": "str", "default": "runs"},
     "run_ids": {"type": "list", "elements": "str"},
+    "nodes": {"type": "list", "elements": "str"},
 }
 
 
 def main() -> None:
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    bucket, place = module.params["bucket"], place_of(module.params["prefix"])
+    bucket, place, nodes = module.params["bucket"], place_of(module.params["prefix"]), module.params["nodes"]
     try:
         s3 = module.client("s3")
         found = run_ids(s3, bucket, place)
@@ -149,6 +177,8 @@ def main() -> None:
         runs=runs,
         table=table(runs),
         kept=[kept_text(name, runs, f"s3://{bucket}/{place}") for name in wanted],
+        going=going_texts(runs, nodes or [], f"s3://{bucket}/{place}"),
+        lost=lost_texts(runs, nodes, f"s3://{bucket}/{place}") if nodes is not None else [],
         faults=[f"{sanitise(fault.run_id)}: {fault.reason}" for fault in faults] + missing,
     )
 

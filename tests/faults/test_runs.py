@@ -310,4 +310,9 @@ class TestNodeThatIsGone:
             assert outcome.status != 0
             assert f'The stack has no node "{MAIN}"' in outcome.text
             assert f's3://{stack.bucket}/runs/lost/checkpoints/ is its newest checkpoint "step-1.pt"' in outcome.text
+        outcome = stack.play("status")
+        assert outcome.status == 0, outcome.text
+        (lost,) = re.findall(r"Node \S+ is gone\. Run \S+ had not ended\..*", outcome.text)
+        assert MAIN in lost
+        assert f's3://{stack.bucket}/runs/lost/checkpoints/ is its newest checkpoint \\"step-1.pt' in lost
         assert_latest_is_whole(stack.objects("runs/lost/"), "lost", "step-1.pt")

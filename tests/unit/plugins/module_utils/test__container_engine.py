@@ -246,9 +246,10 @@ def test_a_resumed_run_reads_its_channels_where_they_were_staged_now(tmp_path: P
     os.makedirs(first.directory)
     write_mapping(os.path.join(first.directory, engine.CONTAINER), asdict(first))
     write_mapping(os.path.join(first.directory, engine.ATTEMPT), {"attempt": 2})
-    ready = engine._made_ready(images_in("/var/new"))
+    ready = engine._made_ready(first.run_id, first.directory, images_in("/var/new").volumes)
     assert [each.source for each in ready.volumes if "images" in each.target] == ["/var/new"]
     assert ready.volumes[:-1] == first.volumes[:-1]
+    assert engine._made_ready(first.run_id, first.directory).volumes == first.volumes
 
 
 def test_own_words_are_not_read_through_a_link(tmp_path: Path) -> None:

@@ -72,6 +72,35 @@ def test_the_newest_checkpoint_of_an_unfinished_run(latest: str, newest: dict[st
 
 
 @pytest.mark.parametrize(
+    ("spec", "node"),
+    [
+        pytest.param('{"settings": {"node": "dcgan-train-0"}}', "dcgan-train-0", id="it says"),
+        pytest.param("", "", id="never written"),
+        pytest.param('{"settings": []}', "", id="none of ours"),
+        pytest.param('{"settings": {"node": 3}}', "", id="no text"),
+    ],
+)
+def test_the_node_of_an_unfinished_run(spec: str, node: str) -> None:
+    assert _runs.unfinished("a", "2026-11-21T11:30:00Z", "", spec)["node"] == node
+
+
+def test_a_run_is_lost_with_its_node() -> None:
+    here, gone, unknown = ('{"settings": {"node": "n-0"}}', '{"settings": {"node": "n-1"}}', "")
+    runs = [_runs.unfinished(name, "", LATEST, spec) for name, spec in zip("abc", (here, gone, unknown), strict=True)]
+    (text,) = _runs.lost_texts([*runs, {**record("d"), "node": "n-1"}], ["n-0"], "s3://b/runs/")
+    assert text.startswith('Node "n-1" is gone. Run "b" had not ended. Safe in s3://b/runs/b/checkpoints/')
+
+
+def test_a_run_goes_on_where_its_node_is() -> None:
+    spec = '{"settings": {"node": "n-0"}}'
+    runs = [_runs.unfinished("a", "", LATEST, spec), _runs.unfinished("b", "", "", spec), _runs.unfinished("c", "")]
+    assert _runs.going_texts([*runs, {**record("d"), "node": "n-0"}], ["n-0"], "s3://b/runs/") == [
+        'Run "a" has not ended on node "n-0"; its newest checkpoint in s3://b/runs/a/checkpoints/ is "epoch-3.pt".',
+        'Run "b" has not ended on node "n-0"; it has no checkpoint in s3://b/runs/b/checkpoints/.',
+    ]
+
+
+@pytest.mark.parametrize(
     ("runs", "text"),
     [
         pytest.param([], 'Nothing that could be read of run "a" is in s3://b/runs/a/.', id="nothing"),

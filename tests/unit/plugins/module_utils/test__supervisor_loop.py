@@ -441,7 +441,10 @@ class TestTryingAgain:
         fails.at(120, lambda: told.append(fails.file("status.json")["why"]))
         fails.at(200, lambda: fails.docker.end(0))
         fails.supervise(retries=2, price_per_hour_usd=3.6, when_finished="terminate")
-        assert told == ["trying_again", "a connection to data or to the network broke; it is tried again in 30 s (1 of 2)"]
+        assert told == [
+            "trying_again",
+            "a connection to data or to the network broke; it is tried again in 30 s (1 of 2)",
+        ]
         assert fails.docker.steps == ["remove", "create", "start"]
         record = self.record(fails)
         assert (record["outcome"], record["attempts"]) == ("succeeded", 2)

@@ -59,6 +59,18 @@ def test_it_says_what_the_bucket_keeps_of_each(run_module: Any, s3: Any) -> None
     ]
 
 
+def test_a_run_whose_node_is_gone_is_told(run_module: Any, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key="runs/going/spec.json", Body='{"settings": {"node": "digits-train-0"}}')
+    assert run_module(run_info, bucket=BUCKET)["lost"] == []
+    here = run_module(run_info, bucket=BUCKET, nodes=["digits-train-0"])
+    assert here["lost"] == []
+    assert here["going"] == [
+        'Run "going" has not ended on node "digits-train-0"; it has no checkpoint in s3://trainyard-digits/runs/going/checkpoints/.'
+    ]
+    (text,) = run_module(run_info, bucket=BUCKET, nodes=[])["lost"]
+    assert text.startswith('Node "digits-train-0" is gone. Run "going" had not ended')
+
+
 def test_one_bad_record_does_not_hide_the_others(run_module: Any, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.put_object(Bucket=BUCKET, Key="runs/early/run.json", Body="no JSON")
     s3.put_object(Bucket=BUCKET, Key="runs/huge/run.json", Body=b" " * 101)

@@ -91,6 +91,9 @@ def test_logs_are_fit_for_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
         def read(self, cursor: Cursor, wait_seconds: float) -> tuple[list[Line], Cursor, bool]:
             return [Line(b"\x1b[31mred", 8)], Cursor("2026-11-20T10:00:00.000000000Z", cursor.seen), False
 
+        def attempt(self) -> int:
+            return 2
+
         def status(self) -> dict[str, t.Any]:
             return {"state": "running"}
 
@@ -99,6 +102,7 @@ def test_logs_are_fit_for_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert ended == 0
     assert '"lines": ["red"]' in out
     assert '"status": {"state": "running"}' in out
+    assert '"attempt": 2' in out
     assert '"cursor": "2026-11-20T10:00:00.000000000Z+5"' in out
 
 
