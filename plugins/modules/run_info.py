@@ -138,9 +138,9 @@ import typing as t
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._runs import (
+    going_texts,
     in_order,
     kept_text,
-    going_texts,
     lost_texts,
     place_of,
     table,
