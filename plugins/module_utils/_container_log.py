@@ -97,6 +97,11 @@ def cursor_at_tail(frames: t.Iterable[Frame]) -> Cursor:
     return Cursor(min((frame.timestamp for frame in frames), default=""), 0)
 
 
+def is_of_earlier(cursor: Cursor, created: str) -> bool:
+    """Whether a cursor is in the log of a container that was there before the one that was created then: an earlier attempt's."""
+    return bool(cursor.since and created) and cursor.since < before(created, LAG_SECONDS)
+
+
 class _OpenLine:
     """A line that is still coming: the beginning of its last state, as a carriage return starts a new state."""
 

@@ -23,6 +23,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_log impor
     cursor_at_tail,
     epoch_of,
     frames_of,
+    is_of_earlier,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
     LABEL_PREFIX,
@@ -88,8 +89,8 @@ class LogReader:
 
     def read(self, cursor: Cursor, wait_seconds: float) -> tuple[list[Line], Cursor, bool]:
         """Lines after the cursor, as soon as there are some; the cursor after them; whether that was all for ever."""
-        if cursor.since < self._container().get("Created", ""):
-            cursor = START  # it is of an earlier attempt
+        if is_of_earlier(cursor, self._container().get("Created", "")):
+            cursor = START
         since = epoch_of(cursor.since) if cursor.since else "0"
         batch = Batch(cursor)
         with self._get("logs", since=since, follow=1) as answer:

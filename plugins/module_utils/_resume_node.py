@@ -328,7 +328,9 @@ def _checkpoints(known: Known, bucket: Bucket | None) -> Found:
             return _found(local, whole)
     saved = _saved(bucket) if bucket else []
     there = {each.path: each for each in saved if _is_whole(os.path.join(known.checkpoints, each.path), each)}
-    if known.state is None:
+    if known.state is not None:
+        whole = set(there)  # what was written just before the kill and copied all the same
+    else:
         doubtful = {
             unit for unit in doubtful_units(_times(local, local), there) if not _is_archive(known.checkpoints, unit)
         }

@@ -160,7 +160,8 @@ class TestTrainingThatIsTakenDown:
         )
         options = options_of(stack, MAIN, "again", script, training_run_retries=1)
         with stack.follow("train", *options) as followed:
-            followed.wait_until_it_says("step 1\n")
+            latest = "runs/again/checkpoints/LATEST"
+            wait_for(lambda: latest in stack.objects("runs/again/"), PATIENCE_SECONDS, "the first checkpoint")
             assert stack.ssh("sudo docker kill --signal KILL trainyard-run-again", host=MAIN).status == 0
             outcome = followed.finish()
         assert outcome.status == 0, outcome.text

@@ -73,6 +73,20 @@ def in_the_order_of_the_log(data: t.Any, written: t.Sequence[tuple[int, str]]) -
 LINES = st.tuples(st.just(1), st.text("abc", max_size=40)) | st.tuples(st.just(2), st.text("123", max_size=40))
 
 
+@pytest.mark.parametrize(
+    ("since", "created", "earlier"),
+    [
+        pytest.param("2026-11-20T10:00:00.000000000Z", "2026-11-20T10:00:40.5Z", True, id="long before"),
+        pytest.param("2026-11-20T10:00:30.000000000Z", "2026-11-20T10:00:30.5Z", False, id="the lag of its own"),
+        pytest.param("2026-11-20T10:00:50.000000000Z", "2026-11-20T10:00:40.5Z", False, id="after"),
+        pytest.param("", "2026-11-20T10:00:40.5Z", False, id="the beginning"),
+        pytest.param("2026-11-20T10:00:00.000000000Z", "", False, id="nobody knows"),
+    ],
+)
+def test_a_cursor_knows_whose_log_it_is_in(since: str, created: str, earlier: bool) -> None:
+    assert log.is_of_earlier(Cursor(since, 1), created) is earlier
+
+
 @settings(max_examples=300)
 @given(data=st.data(), written=st.lists(LINES, max_size=25), most=st.integers(1, 5))
 def test_any_sequence_of_looks_shows_every_byte_once(data: t.Any, written: list[tuple[int, str]], most: int) -> None:

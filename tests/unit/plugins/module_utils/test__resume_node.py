@@ -116,6 +116,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 # ---- On its node ---------------------------------------------------------------------------------------------------
 
 
+def test_the_only_checkpoint_is_whole_if_it_was_copied_just_before_the_kill(run: Run) -> None:
+    run.checkpoint("epoch-1.pt", when=98)
+    run.copied("epoch-1.pt")
+    run.docker.end(137)
+    made = run.prepare()
+    assert (made["checkpoint"], made["set_aside"]) == ("/opt/ml/checkpoints/epoch-1.pt", [])
+    assert (run.checkpoints / "epoch-1.pt").exists()
+
+
 def test_a_run_trains_on_where_it_was(run: Run) -> None:
     run.checkpoint("epoch-1.pt", when=40)
     run.checkpoint("epoch-2.pt", when=50)
