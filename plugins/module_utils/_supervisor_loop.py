@@ -456,8 +456,8 @@ class Supervision:
         if not is_tried_again(run, self._settings.retries, self._known.retry):
             return False
         pause, times = self._settings.pause_seconds, f"{self._known.retry + 1} of {self._settings.retries}"
-        self._status(TRYING_AGAIN, f"{run['reason']}; it is tried again in {pause} s ({times})")
-        self._journal.event(TRYING_AGAIN, f"{run['reason']}; in {pause} s ({times})")
+        self._status(TRYING_AGAIN, f"{run['reason'].rstrip('.')}; it is tried again in {pause} s ({times})")
+        self._journal.event(TRYING_AGAIN, f"{run['reason'].rstrip('.')}; in {pause} s ({times})")
         self._copying.settle()
         self._remember()
         self._node.sleep(pause)
