@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.trainyard.aws.plugins.module_utils._channels import Channel
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
 from ansible_collections.trainyard.aws.plugins.plugin_utils._training_channels import channel_of
+from ansible_collections.trainyard.aws.plugins.plugin_utils._training_code import code_faults
 from ansible_collections.trainyard.aws.plugins.plugin_utils._training_inputs import (
     Names,
     Source,
@@ -37,6 +38,10 @@ ARGUMENTS: dict[str, t.Any] = {
     "hyperparameters_schema": {"type": "str"},
     "hyperparameters_path": {"type": "str"},
     "channels": {"type": "dict"},
+    "code": {"type": "str", "default": ""},
+    "code_reference": {"type": "str", "default": "HEAD"},
+    "code_most_megabytes": {"type": "int", "default": 100},
+    "working_directory": {"type": "str", "default": ""},
     "shared_directory": {"type": "str", "default": ""},
     "outputs": {"type": "list", "elements": "str"},
     "results": {"type": "str"},
@@ -57,6 +62,9 @@ class ActionModule(ActionBase):
         dummy, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         names = Names(options["variable_prefix"])
         faults = run_faults(names, options) + supervision_faults(names, options)
+        if options["code"]:
+            given = (options["code"], options["code_reference"], options["code_most_megabytes"])
+            faults += code_faults(names.of("code"), *given)
         channels, found = _channels(names, options)
         faults += found
         source, found = _hyperparameters(names, options)

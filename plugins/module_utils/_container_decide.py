@@ -79,6 +79,7 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
         pids_limit=params["pids_limit"],
         ulimits=tuple(Ulimit(each["name"], each["soft"], each["hard"]) for each in params["ulimits"] or ()),
         secrets=secrets_of(params["secrets"] or {}),
+        working_directory=params["working_directory"] or "",
     )
 
 

@@ -296,6 +296,7 @@ def _options_of(want: Spec, digest: str) -> dict[str, t.Any]:
         "labels": _labels_of(want, digest),
         "mounts": [Mount(each.target, each.source, type="bind", read_only=each.read_only) for each in want.volumes],
         "user": want.user or None,
+        "working_dir": want.working_directory or None,
         "privileged": False,
         "cap_drop": ["ALL"],
         "cap_add": list(want.capabilities),

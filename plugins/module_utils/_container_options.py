@@ -34,6 +34,7 @@ CONTAINER: dict[str, t.Any] = {
     "hyperparameters_path": {"type": "str"},
     "volumes": {"type": "list", "elements": "dict", "options": _VOLUME},
     "user": {"type": "str"},
+    "working_directory": {"type": "str"},
     "capabilities": {"type": "list", "elements": "str"},
     "memory": {"type": "str"},
     "shm_size": {"type": "str"},

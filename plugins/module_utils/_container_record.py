@@ -55,6 +55,7 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "secrets": dict(state.secrets),
         "hyperparameters": dict(json.loads(hyperparameters_text(state.directory) or "{}")),
         "channels": read_mapping(os.path.join(state.directory, CHANNELS)).get("channels", []),
+        "code": code_of(settings),
         "outputs": settings.get("outputs") or [],
         "node": settings.get("node") or socket.gethostname(),
         "attempts": state.attempt,
@@ -69,6 +70,12 @@ def run_on_node(state: State, check_mode: bool = False) -> dict[str, t.Any]:
         "reason": how.reason,
         **words_on(how, output, settings.get("progress_pattern") or ""),
     }
+
+
+def code_of(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Which code the run trains; nothing where it is in its image. What the archive holds stands among the artefacts."""
+    code = (settings.get("inputs") or {}).get("code") or {}
+    return {name: value for name, value in code.items() if name != "files"}
 
 
 def hyperparameters_text(directory: str) -> str:

@@ -75,6 +75,7 @@ class Spec:
     pids_limit: int
     ulimits: tuple[Ulimit, ...]
     secrets: tuple[tuple[str, str], ...] = ()  # name of the file, and where the secret lies; never its value
+    working_directory: str = ""  # the image's own where it is empty
     image_digest: str = ""  # what an earlier attempt of the run was created from
     attempt: int = 1
     attempt_command: tuple[str, ...] = ()  # where an attempt trains with another command than the run's own

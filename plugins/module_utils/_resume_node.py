@@ -41,8 +41,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils._resume import (
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import Copy, File, files_at_end
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import MEMORY, look
+from ansible_collections.trainyard.aws.plugins.module_utils._training_code import unpack_code, write_facts
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
     CHECKPOINTS,
+    CODE_ARCHIVE,
+    CODE_DIFF,
     LATEST,
     RECORD,
     SPEC,
@@ -250,7 +253,7 @@ def _known_elsewhere(params: t.Mapping[str, t.Any], here: Here, bucket: Bucket |
 
 
 def _is_left(path: str) -> bool:
-    return not path.startswith(f"{CHECKPOINTS}/") and path != _HYPERPARAMETERS
+    return not path.startswith(f"{CHECKPOINTS}/") and path not in (_HYPERPARAMETERS, CODE_ARCHIVE, CODE_DIFF)
 
 
 def _unknown(run_id: str, here: Here, bucket: Bucket | None) -> TrainingError:
@@ -440,6 +443,7 @@ def _write(known: Known, found: Found, attempt: Attempt, bucket: Bucket | None) 
     if known.state is None:
         _make_directories(known)
         if bucket is not None:
+            _bring_code(known, bucket)
             _bring_results(known, bucket)
     log = os.path.join(known.directory, LOG)
     if os.path.exists(log):
@@ -471,6 +475,27 @@ def _make_directories(known: Known) -> None:
     write_whole(os.path.join(known.directory, _HYPERPARAMETERS), known.hyperparameters or "{}\n")
     os.chmod(os.path.join(known.directory, _HYPERPARAMETERS), 0o644)
     write_mapping(os.path.join(known.directory, CONTAINER), known.container)
+
+
+def _bring_code(known: Known, bucket: Bucket) -> None:
+    """The very code that the run was started with, whatever its repository has become. Raises TrainingError."""
+    code = (known.settings.get("inputs") or {}).get("code") or {}
+    if not code:
+        return
+    files, incoming = saved_files(code["files"]), os.path.join(known.directory, _INCOMING)
+    good = _fetch(bucket, "", files, incoming)
+    lacking = [each.path for each in files if each.path not in good]
+    if lacking:
+        raise TrainingError(
+            f'Cannot resume run "{known.container["run_id"]}"',
+            f"{' and '.join(lacking)} in {bucket.place} is not what it was when the run was started, and holds its code.",
+            "The bucket keeps its versions; put one back that is whole.",
+        )
+    for each in files:
+        _put(os.path.join(incoming, each.path), known.directory, each)
+    shutil.rmtree(incoming, ignore_errors=True)
+    unpack_code(known.directory, code["repository"])
+    write_facts(known.directory, code)
 
 
 def _bring_results(known: Known, bucket: Bucket) -> None:

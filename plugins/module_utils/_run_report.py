@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import in_units, sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import code_text
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 8
 _MOST_POINTS = 600
@@ -90,6 +91,7 @@ def _what_ran(record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "image": record.get("image"),
         "digest": record.get("image_digest"),
         "command": " ".join(map(str, record.get("command") or [])) if isinstance(record.get("command"), list) else None,
+        "code": code_text(record),
         "node": record.get("node"),
         "started": record.get("started_at"),
         "ended": record.get("finished_at"),

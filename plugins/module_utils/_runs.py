@@ -20,6 +20,7 @@ UNFINISHED = "unfinished"
 _NEEDED = ("run_id", "outcome")
 _HEAD = ("run", "outcome", "started", "took", "USD")
 _WIDEST_CELL = 40
+_COMMIT = 10
 _MOST_ATTEMPTS = 1000
 
 Record = t.Mapping[str, t.Any]
@@ -137,6 +138,7 @@ def table(runs: t.Sequence[Record]) -> str:
     """Runs side by side: how each ended, in which hyperparameters they differ, and every metric that one of them has."""
     hyperparameters = differences(runs, "hyperparameters")
     metrics = list(dict.fromkeys(key for run in runs for key in _mapping(run, "metrics")))
+    code = ["code"] if any(code_text(run) for run in runs) else []
     rows = [
         [
             run["run_id"],
@@ -144,14 +146,21 @@ def table(runs: t.Sequence[Record]) -> str:
             _minute(str(run.get("started_at") or run.get("changed_at") or "")),
             _took(run.get("duration_seconds")),
             _number(run.get("cost_usd"), "{:.2f}"),
+            *([code_text(run)] if code else []),
             *(_cell(_mapping(run, "hyperparameters").get(key)) for key in hyperparameters),
             *(_number(_mapping(run, "metrics").get(key), "{:.4g}") for key in metrics),
         ]
         for run in runs
     ]
-    head = [*_HEAD, *(_cell(name) for name in hyperparameters + metrics)]
-    right = {3, 4, *range(len(_HEAD) + len(hyperparameters), len(head))}
+    head = [*_HEAD, *code, *(_cell(name) for name in hyperparameters + metrics)]
+    right = {3, 4, *range(len(_HEAD) + len(code) + len(hyperparameters), len(head))}
     return columns([head, *([_cell(cell) for cell in row] for row in rows)], right=right)
+
+
+def code_text(run: Record) -> str:
+    """The commit that a run trained, with a + where there were changes beside it; empty where its code is in its image."""
+    code = _mapping(run, "code")
+    return str(code.get("commit") or "")[:_COMMIT] + ("+" if code.get("changed") else "")
 
 
 def attempts_of(run: Record) -> int:

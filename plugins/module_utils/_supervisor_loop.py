@@ -130,6 +130,7 @@ class Copying:
         self._letters = Timer(JOURNAL_SECONDS)
         self._last_good = 0.0  # nothing was looked at yet
         self._fault = ""
+        self._code_is_sent = False
         self.late = False
         self.newest: dict[str, str] | None = None
         self.copies: dict[str, Copy] = {}
@@ -182,8 +183,14 @@ class Copying:
     def send_journal(self) -> None:
         """Raises TrainingError."""
         self._journal.unsent = False
+        # Before spec.json, which points to it.
+        code = {} if self._code_is_sent else self._journal.code()
         try:
-            Bucket(self._node.s5cmd, self.place).upload(self._journal.sources())
+            bucket = Bucket(self._node.s5cmd, self.place)
+            if code:
+                bucket.upload(code)
+            self._code_is_sent = True
+            bucket.upload(self._journal.sources())
         except TrainingError:
             self._journal.unsent = True
             raise

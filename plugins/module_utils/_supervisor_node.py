@@ -19,7 +19,12 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     parse_accelerators,
     time_text,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results import SPEC, unsafe
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
+    CODE_ARCHIVE,
+    CODE_DIFF,
+    SPEC,
+    unsafe,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_whole
 
 # (return code, stdout, stderr) of a program with its arguments and its input
@@ -112,6 +117,11 @@ class Journal:
         """Path in the results, and path on the node, of what is appended to while the run goes on."""
         names = {SPEC: SPEC, f"events-{self._rank}.jsonl": "events.jsonl", f"usage-{self._rank}.jsonl": "usage.jsonl"}
         files = {path: os.path.join(self.directory, name) for path, name in names.items()}
+        return {path: file for path, file in files.items() if os.path.exists(file)}
+
+    def code(self) -> dict[str, str]:
+        """The same of the run's code, which does not change."""
+        files = {path: os.path.join(self.directory, path) for path in (CODE_ARCHIVE, CODE_DIFF)}
         return {path: file for path, file in files.items() if os.path.exists(file)}
 
     def event(self, event: str, detail: str = "") -> None:

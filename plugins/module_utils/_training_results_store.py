@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
     CHECKPOINTS,
+    CODE_ARCHIVE,
+    CODE_DIFF,
     LATEST,
     RECORD,
     Artefact,
@@ -71,7 +73,7 @@ def files_of_run(directory: str, checkpoints: str) -> dict[str, str]:
     """Path in the results, and path on the node, of everything that is collected."""
     found = {}
     logs = [name for name in os.listdir(directory) if _LOG.fullmatch(name)] if os.path.isdir(directory) else []
-    for path in (*logs, "input/config/hyperparameters.json"):
+    for path in (*logs, CODE_ARCHIVE, CODE_DIFF, "input/config/hyperparameters.json"):
         if os.path.lexists(os.path.join(directory, path)):
             found[path] = os.path.join(directory, path)
     for name, root in (

@@ -103,6 +103,9 @@ options:
   user:
     description: User, and group after a colon, inside the container. The image's own if left out.
     type: str
+  working_directory:
+    description: Where the command starts in the container. The image's own if left out.
+    type: str
   capabilities:
     description: Kernel capabilities to keep, such as V(SYS_NICE). All others are dropped.
     type: list

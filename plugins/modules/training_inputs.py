@@ -50,6 +50,22 @@ options:
         C(s3://bucket/images/), an archive as C({url: https://..., sha256: ...}), or a directory of the node as C({path: /data/images}).
       - What is not on the controller is looked at on the node, by M(trainyard.aws.training_channels).
     type: dict
+  code:
+    description: The code, as M(trainyard.aws.training_code) takes it. Of a repository elsewhere it is seen whether it has the reference.
+    type: str
+    default: ""
+  code_reference:
+    description: A commit, a branch or a tag.
+    type: str
+    default: HEAD
+  code_most_megabytes:
+    description: Larger code is refused.
+    type: int
+    default: 100
+  working_directory:
+    description: Where the command starts in the container. The image's own where it is empty.
+    type: str
+    default: ""
   shared_directory:
     description: Where the node has a shared file system. Paths below it are paths of the node without being said so.
     type: str

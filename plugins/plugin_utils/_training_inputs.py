@@ -70,6 +70,10 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
         faults.append(Fault(names.of("image"), "it is empty.", "Name the image that trains."))
     elif image != image.strip() or re.search(r"\s", image):
         faults.append(Fault(names.of("image"), f'"{image}" has a space in it.', "Write it as registry/name:tag."))
+    working = options["working_directory"] or ""
+    if working and (not working.startswith("/") or posixpath.normpath(working) != working):
+        what = f'"{working}" is not the path of a directory in the container.'
+        faults.append(Fault(names.of("working_directory"), what, "Write it as /opt/ml/code/src."))
     path = options["hyperparameters_path"] or ""
     if path and (not path.startswith("/") or posixpath.normpath(path) != path or path == "/"):
         faults.append(

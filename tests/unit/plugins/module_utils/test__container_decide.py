@@ -22,6 +22,7 @@ PARAMS: dict[str, t.Any] = {
     "entrypoint": None,
     "environment": {"EPOCHS": 3},
     "secrets": None,
+    "working_directory": None,
     "directory": None,
     "checkpoints_directory": None,
     "hyperparameters_path": None,

@@ -33,6 +33,7 @@ def params_in(directory: Path, **changes: t.Any) -> dict[str, t.Any]:
         "entrypoint": None,
         "environment": None,
         "secrets": None,
+        "working_directory": None,
         "directory": str(directory / "a"),
         "checkpoints_directory": None,
         "hyperparameters_path": None,

@@ -15,6 +15,12 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 
 from tests.unit.plugins.module_utils.test__container_engine import container_of, params_in
 
+SETTINGS = {
+    "node": "demo-train-0",
+    "price_per_hour_usd": 36.0,
+    "inputs": {"code": {"commit": "3f25", "files": [{"path": "code.tar.gz"}]}},
+}
+
 
 @pytest.fixture(autouse=True)
 def log_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +38,7 @@ def state_in(directory: Path, **state: t.Any) -> State:
 def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
     state = state_in(tmp_path, ExitCode=3)
     Path(state.directory, "input/config/hyperparameters.json").write_text('{"epochs": 6}')
-    Path(state.directory, "settings.json").write_text(json.dumps({"node": "demo-train-0", "price_per_hour_usd": 36.0}))
+    Path(state.directory, "settings.json").write_text(json.dumps(SETTINGS))
     found = record.run_on_node(state)
     assert found == {
         "run_id": "a",
@@ -44,6 +50,7 @@ def test_the_node_alone_knows_what_ran(tmp_path: Path) -> None:
         "secrets": {"hf": "ssm:/team/hf"},
         "hyperparameters": {"epochs": 6},
         "channels": [],
+        "code": {"commit": "3f25"},
         "outputs": [],
         "node": "demo-train-0",
         "attempts": 1,

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import tarfile
 import typing as t
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -247,6 +249,44 @@ def test_all_comes_from_the_bucket(run: Run) -> None:
     assert memory["clock"] == {"earlier": 90.0}
     assert sorted(memory["copies"]) == ["epoch-1.pt", "epoch-2.pt"]
     assert not (run.directory / "checkpoints.incoming").exists()
+
+
+def with_code(run: Run) -> dict[str, bytes]:
+    """The run has code, and the bucket keeps it."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("train.py")
+        entry.size = 3
+        tar.addfile(entry, io.BytesIO(b"one"))
+    held = {"code.tar.gz": archive.getvalue(), "code.diff": b"+one"}
+    files = [
+        {"path": name, "size": len(body), "sha256": hashlib.sha256(body).hexdigest()} for name, body in held.items()
+    ]
+    code = {"repository": "/src", "commit": "3f25", "changed": True, "tree": "t1", "files": files}
+    run.write("settings.json", {**run.read("settings.json"), "inputs": {"code": code}})
+    run.checkpoint("epoch-2.pt")
+    run.copied("epoch-2.pt")
+    run.bucket.objects.update({PLACE + name: body for name, body in held.items()})
+    run.lose_node()
+    return held
+
+
+def test_the_code_comes_from_the_bucket(run: Run) -> None:
+    with_code(run)
+    assert run.prepare()["new_node"]
+    assert (run.directory / "code" / "train.py").read_text() == "one"
+    assert {"code.tar.gz", "code.diff"} <= run.files()
+    assert run.read("code.json")["tree"] == "t1"
+
+
+@pytest.mark.parametrize("body", [None, b"other"])
+def test_other_code_is_not_trained_on(run: Run, body: bytes | None) -> None:
+    held = with_code(run)
+    run.bucket.objects.pop(f"{PLACE}code.tar.gz")
+    if body is not None:
+        run.bucket.objects[f"{PLACE}code.tar.gz"] = body.ljust(len(held["code.tar.gz"]))
+    with pytest.raises(TrainingError, match=r"code\.tar\.gz in s3://bucket/runs/a is not what it was"):
+        run.prepare()
 
 
 def test_a_damaged_checkpoint_gives_way_to_an_older_one(run: Run) -> None:

@@ -141,6 +141,18 @@ def test_runs_stand_side_by_side_with_what_differs() -> None:
     ]
 
 
+def test_the_commit_of_the_code_stands_beside_it() -> None:
+    code = {"commit": "3f2504e04f8911d39a0c0305e82c3301", "changed": True}
+    lines = _runs.table(
+        [record("a", code=code), record("b", code={**code, "changed": False}), record("c")]
+    ).splitlines()
+    assert "code" in lines[0]
+    assert ["3f2504e04f+" in lines[1], "3f2504e04f" in lines[2], "+" in lines[2], "3f25" in lines[3]] == [
+        *(True, True),
+        *(False, False),
+    ]
+
+
 def test_no_runs_are_a_heading_alone() -> None:
     assert _runs.table([]) == "run  outcome  started  took  USD"
 

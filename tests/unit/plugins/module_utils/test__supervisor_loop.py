@@ -560,6 +560,7 @@ def test_the_bucket_knows_from_the_start_how_to_start_it_again(world: World) -> 
         "input/config/hyperparameters.json": {"epochs": 6},
         "supervisor.json": {"clock": {"earlier": 3600}},
     }
+    (world.docker.directory / "code.tar.gz").write_bytes(b"code")
     for name, document in files.items():
         path = world.docker.directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -569,6 +570,8 @@ def test_the_bucket_knows_from_the_start_how_to_start_it_again(world: World) -> 
     world.at(40, lambda: world.docker.end(1))
     world.supervise(price_per_hour_usd=3.6)
     assert "spec.json" in seen[0]
+    assert world.bucket.order.index("code.tar.gz") < world.bucket.order.index("spec.json")
+    assert world.bucket.objects[f"{PLACE}code.tar.gz"] == b"code"
     assert json.loads(world.bucket.objects[f"{PLACE}spec.json"]) == {
         "format": 1,
         "run_id": "a",

@@ -17,6 +17,7 @@ OPTIONS: dict[str, t.Any] = {
     "image": "trainyard/digits:1",
     "environment": None,
     "secrets": None,
+    "working_directory": "",
     "hyperparameters_path": None,
     "outputs": None,
     "results": None,
@@ -69,6 +70,10 @@ SCHEMA = {
         pytest.param({"environment": {"A": ["hush"]}}, "training_run_environment: A is not a text", id="list"),
         pytest.param({"environment": {"A": "hush\0"}}, "A holds a zero byte", id="zero byte"),
         pytest.param({"secrets": {"hf": "ssm:/team/hf", "w": "secretsmanager:w#k"}}, None, id="secrets"),
+        pytest.param({"working_directory": "/opt/ml/code/src"}, None, id="working directory"),
+        pytest.param(
+            {"working_directory": "src"}, 'training_run_working_directory: "src" is not the path', id="no path"
+        ),
         pytest.param({"secrets": {"../hf": "ssm:a"}}, "training_run_secrets: '../hf' is no name of a file", id="file"),
         pytest.param({"secrets": {"hf": "vault:a"}}, "training_run_secrets: hf: 'vault:a' is no place", id="no place"),
     ],
