@@ -23,6 +23,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         dummy, options = self.validate_argument_spec(argument_spec=OPTIONS)
+        if not options["code"]:
+            return self._module(options, task_vars)
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 code = resolve(options["code"], options["reference"], options["most_megabytes"], Path(scratch))

@@ -18,7 +18,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import r
 
 OPTIONS: dict[str, t.Any] = {
     "run_id": {"type": "str", "required": True},
-    "code": {"type": "str", "required": True},
+    "code": {"type": "str", "default": ""},
     "reference": {"type": "str", "default": "HEAD"},
     "most_megabytes": {"type": "int", "default": 100},
     "directory": {"type": "path", "required": True},
@@ -31,16 +31,16 @@ def place_code(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.A
     """Have the code beside the run, once in its life. Raises TrainingError."""
     directory, wanted = params["directory"], params["resolved"]
     known = read_mapping(os.path.join(directory, _FACTS))
-    same = known.get("tree") == wanted["tree"]
+    same = known.get("tree") == wanted.get("tree")
     if params["started"] and not same:
         raise TrainingError(
             f'Cannot start run "{params["run_id"]}"',
             f"it exists already with other code ({told(known)}, and not {told(wanted)}).",
             "One run id is one training: choose another training_run_id for the new code.",
         )
-    there = same and os.path.isdir(os.path.join(directory, _DIRECTORY))
+    there = not wanted or (same and os.path.isdir(os.path.join(directory, _DIRECTORY)))
     writes = not there and not check_mode
-    code = _put(params, wanted) if writes and params["archive"] else known if there else wanted
+    code = _put(params, wanted) if writes and params["archive"] else known if wanted and there else wanted
     return {
         "changed": not there,
         "code": dict(code),

@@ -28,9 +28,11 @@ options:
     type: str
     required: true
   code:
-    description: A directory in a working tree of Git on the controller, or the address of a repository. Of a directory what is below it is taken.
+    description:
+      - A directory in a working tree of Git on the controller, or the address of a repository. Of a directory what is below it is taken.
+      - If it is empty there is none, and a run that was started with code is refused.
     type: str
-    required: true
+    default: ""
   reference:
     description: A commit, a branch or a tag.
     type: str

@@ -28,6 +28,8 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _SUBMODULE = "160000"
 _MEGABYTE = 1000 * 1000
 _LARGEST = 3
+# Where Git is to look whatever its directory says: a hook that starts a playbook has them.
+_PLACES = {f"GIT_{name}" for name in ("DIR", "COMMON_DIR", "WORK_TREE", "PREFIX", "INDEX_FILE", "OBJECT_DIRECTORY")}
 _WE = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -56,7 +58,7 @@ class Git:
 
     def bytes(self, *arguments: str) -> bytes:
         """What Git prints. Raises CodeError with its words."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        kept = {name: value for name, value in os.environ.items() if name not in _PLACES}
         own = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **self.environment}
         command = ["git", "-C", self.directory, *arguments]
         try:

@@ -66,6 +66,13 @@ def test_nothing_is_brought_twice_or_where_it_is_refused(repository: Path, answe
     assert task.brought == {}
 
 
+def test_without_code_only_the_node_is_asked() -> None:
+    task = Task(Path(), [{"changed": False}])
+    task.action._task.args["code"] = ""
+    assert task.run() == {"changed": False}
+    assert "resolved" not in task.asked[0]
+
+
 def test_without_a_repository_the_node_is_not_asked(tmp_path: Path) -> None:
     task = Task(tmp_path / "no", [])
     result = task.run()

@@ -64,6 +64,15 @@ def test_code_for_a_run_that_was_started_without_is_refused(params: dict[str, t.
         place_code({**params, "started": True}, False)
 
 
+def test_a_run_goes_on_without_code_only_if_it_has_none(params: dict[str, t.Any]) -> None:
+    without = {**params, "resolved": {}, "archive": None, "started": True}
+    result = place_code(without, False)
+    assert (result["changed"], result["wants_archive"], result["code"]) == (False, False, {})
+    place_code(params, False)
+    with pytest.raises(TrainingError, match="with changes, and not none"):
+        place_code(without, False)
+
+
 def test_check_mode_brings_nothing(params: dict[str, t.Any]) -> None:
     result = place_code({**params, "archive": None}, True)
     assert (result["changed"], result["wants_archive"], result["code"]) == (True, False, CODE)

@@ -105,6 +105,14 @@ def test_the_same_code_is_the_same_again(repository: Path, tmp_path: Path, chang
     assert archives[0] == archives[1]
 
 
+def test_a_hook_of_another_repository_does_not_lead_astray(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
+    assert min(packed(resolved(repository, tmp_path / "a"), tmp_path / "a")[0]) == ".gitignore"
+
+
 def test_changes_do_not_belong_to_another_commit(repository: Path, tmp_path: Path) -> None:
     git(repository, "commit", "--quiet", "--allow-empty", "--message=two")
     change(repository)
