@@ -37,6 +37,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._channels import (
     version_of,
     volume_of,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._channels_unpack import unpack
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Runner, alone_in
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_whole
@@ -222,7 +223,7 @@ def _archive(channel: Channel, home: str, cache: Cache) -> Staged:
     try:
         shutil.rmtree(part, ignore_errors=True)
         archives.fetch(channel, file, cache.s5cmd)
-        archives.unpack(channel, file, part)
+        unpack(channel, file, part)
         os.rename(part, directory)
     finally:
         shutil.rmtree(part, ignore_errors=True)

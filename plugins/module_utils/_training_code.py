@@ -10,7 +10,7 @@ import shutil
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._channels import ARCHIVE, Channel
-from ansible_collections.trainyard.aws.plugins.module_utils._channels_archive import unpack
+from ansible_collections.trainyard.aws.plugins.module_utils._channels_unpack import unpack
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CODE_ARCHIVE, CODE_DIFF
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import sha256_of
