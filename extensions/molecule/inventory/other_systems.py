@@ -12,14 +12,45 @@ from pathlib import Path
 from typing import Any
 
 DECISION = Path(__file__).resolve().parents[3] / ".cache" / "molecule-systems.json"
+# Ubuntu's engine keeps its images in containerd, whose overlays cannot lie on the overlay of a box.
+CONTAINERD_IN_MEMORY = {"tmpfs": ["/var/lib/containerd"]}
 # For each scenario its systems, and the variables of the box there beyond its image, as in hosts.yml.
 SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
     "cloudwatch_agent": {"ubuntu-22.04": {}},
+    "data_volume": {
+        "ubuntu-22.04": {
+            "instance_store_disks": 2,
+            "instance_store_filesystem": "ext4",
+            "box": {
+                "capabilities": ["LINUX_IMMUTABLE"],
+                "device_rules": ["b 7:* rwm", "c 10:237 rwm"],
+                "tmpfs": ["/mnt"],
+            },
+        }
+    },
+    "docker_engine": {"ubuntu-22.04": {"box": CONTAINERD_IN_MEMORY}, "ubuntu-24.04": {"box": CONTAINERD_IN_MEMORY}},
     "efa": {"ubuntu-22.04": {}},
+    "efs_mount": {
+        "ubuntu-22.04": {
+            "box": {
+                "file_systems": ["fs-0123456789abcdef0"],
+                "capabilities": ["LINUX_IMMUTABLE"],
+                "tmpfs": ["/mnt"],
+            },
+        }
+    },
     "habana_driver": {"ubuntu-22.04": {"devices_id": "0x1060"}},
     "node_baseline": {"ubuntu-22.04": {}},
+    "nvidia_container_toolkit": {
+        "ubuntu-22.04": {
+            "machine_devices": ["0x10de 0x27b8 0x030200"],
+            "machine_gpus": ["NVIDIA L4"],
+            "box": CONTAINERD_IN_MEMORY,
+        }
+    },
     "nvidia_driver": {"ubuntu-22.04": {"machine_devices": ["0x10de 0x27b8 0x030200"], "machine_gpus": ["NVIDIA L4"]}},
     "s5cmd": {"ubuntu-22.04": {}, "ubuntu-24.04": {}, "amazon-linux-2023": {}},
+    "training_run": {"ubuntu-24.04": {"box": {"tmpfs": ["/mnt", *CONTAINERD_IN_MEMORY["tmpfs"]]}}},
 }
 
 
