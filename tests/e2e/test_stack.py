@@ -8,10 +8,13 @@ The tests stand in the order of that life and build on each other.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import signal
+import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +30,22 @@ KNOWN_DEPRECATIONS = (
 )
 
 
+def commit_file(directory: Path, name: str, text: str) -> str:
+    """A new repository with one commit of one file. Returns the commit."""
+    (directory / name).write_text(text)
+    own = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"]
+    for command in (["init", "--quiet"], ["add", name], [*own, "commit", "--quiet", "--message=first"]):
+        subprocess.run(["git", "-C", directory, *command], check=True)
+    head = ["git", "-C", directory, "rev-parse", "HEAD"]
+    return subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def assert_secrets_were_read_and_kept(stack: Stack, text: str, values: dict[str, str]) -> None:
     """The container could read them; nobody else, and nothing is left of them when it has ended."""
     logs = "".join((ROOT / path).read_text() for path in re.findall(r"Details: (\S+)", text))
     kept = b"".join(stack.objects().values()).decode(errors="replace")
     on_the_node = stack.ssh(
-        "sudo grep --recursive --text . /var/lib/trainyard; sudo docker inspect trainyard-run-again"
+        "sudo grep --recursive --binary-files=without-match . /var/lib/trainyard; sudo docker inspect trainyard-run-again"
     ).text
     for name, value in values.items():
         assert f"{hashlib.sha256(value.encode()).hexdigest()}  {name}\n" in text
@@ -314,23 +327,24 @@ class TestTrain:
         assert objects["runs/polite/checkpoints/last"] == b"saved\n"
         assert json.loads(objects["runs/polite/run.json"])["outcome"] == "stopped"
 
-    def test_resume_goes_on_from_the_checkpoint_of_a_run_that_failed(self, stack: Stack) -> None:
+    def test_resume_goes_on_from_the_checkpoint_of_a_run_that_failed(self, stack: Stack, tmp_path: Path) -> None:
         values = {name: os.urandom(16).hex() for name in ("token", "wandb")}
         stack.lab.client("ssm").put_parameter(Name="/e2e/token", Value=values["token"], Type="SecureString")
         stack.lab.client("secretsmanager").create_secret(
             Name="e2e/wandb", SecretString=json.dumps({"api_key": values["wandb"]})
         )
         secrets = {"token": "ssm:/e2e/token", "wandb": "secretsmanager:e2e/wandb#api_key"}
-        script = (
-            "cd /run/secrets; sha256sum *; "
-            'state=/opt/ml/checkpoints/epoch-1.pt; test -z "$TRAINYARD_RESUME_CHECKPOINT" && echo 1 > $state && exit 3;'
-            ' echo "went on from $TRAINYARD_RESUME_CHECKPOINT"'
+        commit = commit_file(tmp_path, "train.sh", "exit 9\n")
+        (tmp_path / "train.sh").write_text(
+            "(cd /run/secrets; sha256sum *)\n"
+            'state=/opt/ml/checkpoints/epoch-1.pt; test -z "$TRAINYARD_RESUME_CHECKPOINT" && echo 1 > $state && exit 3\n'
+            'echo "went on from $TRAINYARD_RESUME_CHECKPOINT"\n'
         )
-        outcome = stack.play(
-            "train", *stack.train("again", script, "-e", json.dumps({"training_run_secrets": secrets}))
-        )
+        inputs = {"training_run_secrets": secrets, "training_run_code": str(tmp_path)}
+        outcome = stack.play("train", *stack.train("again", ". ./train.sh", "-e", json.dumps(inputs)))
         assert outcome.status != 0
         assert_secrets_were_read_and_kept(stack, outcome.text, values)
+        (tmp_path / "train.sh").write_text("exit 8\n")
         options = ("-e", "training_run_id=again")
         outcome = stack.play("resume", *options, "--check")
         assert outcome.status == 0, outcome.text
@@ -339,8 +353,13 @@ class TestTrain:
         assert outcome.status == 0, outcome.text
         assert "went on from /opt/ml/checkpoints/epoch-1.pt" in outcome.text
         assert_secrets_were_read_and_kept(stack, outcome.text, values)
-        record = json.loads(stack.objects("runs/again/")["runs/again/run.json"])
+        objects = stack.objects("runs/again/")
+        record = json.loads(objects["runs/again/run.json"])
         assert (record["outcome"], record["attempts"], record["secrets"]) == ("succeeded", 2, secrets)
+        assert (record["code"]["commit"], record["code"]["changed"]) == (commit, True)
+        assert b"-exit 9\n" in objects["runs/again/code.diff"]
+        with tarfile.open(fileobj=io.BytesIO(objects["runs/again/code.tar.gz"])) as code:
+            assert code.getnames() == ["train.sh"]
         outcome = stack.play("resume", *options)
         assert outcome.status != 0
         assert "it has finished, so there is nothing left to train" in outcome.text
