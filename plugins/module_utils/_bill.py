@@ -17,7 +17,7 @@ _BASELINE_IOPS = 3000
 _BASELINE_MIBPS = 125
 _BYTES_PER_GIB = 1024**3
 _SECONDS_PER_HOUR = 3600
-_FREE_INVOCATION = Price(0.0, "14 million a month are free")
+_FREE = Price(0.0, "")
 _SMALL_ROOT_GIB = 20  # what aws_instance gives the bastion and the NAT instance
 
 # The kinds of resource that AWS takes no money for.
@@ -268,7 +268,8 @@ def _ending(nodes: t.Sequence[Nodes], shape: Shape) -> list[Line]:
     if not shape.termination_schedules:
         return []
     number = sum(group.count for group in nodes)
-    return [Line("EventBridge", "schedules that end nodes", number, "invocation", _FREE_INVOCATION, once=True)]
+    what = "schedules that end nodes; 14 million a month are free"
+    return [Line("EventBridge", what, number, "invocation", _FREE, once=True)]
 
 
 def resource_usd_per_hour(

@@ -166,8 +166,8 @@ def _usd(product: dict[str, t.Any], unit: str = "") -> float | None:
 
 
 def sources_text(sources: t.Iterable[str], region: str) -> str:
-    """One sentence on where the prices come from."""
-    used = sorted(set(sources))
+    """One sentence on where the prices come from; what is free comes from nowhere."""
+    used = sorted(set(filter(None, sources)))
     text = "Prices: " + (", ".join(used) or "none") + "."
     if TABLE in used and region != table.REGION:
         text += f" The table is of {table.REGION}; {region} may differ."

@@ -115,7 +115,8 @@ def test_each_way_has_its_price(
 def test_schedules_that_end_nodes_are_part_of_the_plan(run_module: Any, account: Any) -> None:
     answer = plan(run_module, TRAIN, termination_schedules_enabled=True)
     (line,) = [line for line in answer["lines"] if line["part"] == "EventBridge"]
-    assert (line["what"], line["usd_per_run"]) == ("schedules that end nodes", 0)
+    assert (line["what"], line["usd_per_run"]) == ("schedules that end nodes; 14 million a month are free", 0)
+    assert answer["sources"] == plan(run_module, TRAIN)["sources"]
 
 
 def test_a_budget_that_is_too_small_is_told(run_module: Any, account: Any) -> None:
