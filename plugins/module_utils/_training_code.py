@@ -53,7 +53,7 @@ def told(code: t.Mapping[str, t.Any]) -> str:
     """Code in a few words."""
     if not code:
         return "none"
-    return f"commit {code['commit'][:12]}" + (" with changes" if code["changed"] else "")
+    return f"commit {code['commit'][:12]}" + (f" with changes, tree {code['tree'][:12]}" if code["changed"] else "")
 
 
 def unpack_code(directory: str, repository: str) -> None:

@@ -224,10 +224,10 @@ CUT_RUN = (
     "for i in $(seq 40); do echo step $i; sleep 0.1; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.1; done; done"
 )
 
-# A window title, a cleared screen, a progress bar, what is no UTF-8, a line of 3 MB, a burst, and no newline at the end.
+# A window title, a cleared screen, a progress bar, what is no UTF-8, a line of 10 MB, a burst, and no newline at the end.
 HOSTILE_RUN = (
     r"printf '\033]0;owned\007title\n\033[2Jgone\n10%%\r20%%\r100%%\nbad \377 end\n'; "
-    r"head -c 3000000 /dev/zero | tr '\0' x; echo; seq 20000; printf 'no newline'"
+    r"head -c 10000000 /dev/zero | tr '\0' x; echo; seq 20000; printf 'no newline'"
 )
 
 
@@ -394,10 +394,10 @@ class TestTrain:
         outcome = stack.play("train", *stack.train("hostile", HOSTILE_RUN))
         assert outcome.status == 0, outcome.text
         numbers = "".join(f"{number}\n" for number in range(1, 20_001))
-        long_line = "x" * 2000 + "... (3.0 MB more in the log)"
+        long_line = "x" * 2000 + "... (10.0 MB more in the log)"
         assert f"title\ngone\n100%\nbad \ufffd end\n{long_line}\n{numbers}no newline\n" in outcome.text
         assert "\x1b" not in outcome.text
-        written = b"\x1b]0;owned\x07title\n\x1b[2Jgone\n10%\r20%\r100%\nbad \xff end\n" + b"x" * 3_000_000 + b"\n"
+        written = b"\x1b]0;owned\x07title\n\x1b[2Jgone\n10%\r20%\r100%\nbad \xff end\n" + b"x" * 10_000_000 + b"\n"
         assert stack.objects("runs/hostile/")["runs/hostile/log.txt"] == written + numbers.encode() + b"no newline"
 
 

@@ -316,3 +316,27 @@ class TestNodeThatIsGone:
         assert f'Node "{MAIN}" is gone. Run "lost" had not ended.' in outcome.text
         assert f's3://{stack.bucket}/runs/lost/checkpoints/ is its newest checkpoint "step-1.pt"' in outcome.text
         assert_latest_is_whole(stack.objects("runs/lost/"), "lost", "step-1.pt")
+
+    def test_another_node_trains_on_from_there(self, stack: Stack, elsewhere: Stack) -> None:
+        alone = {"aws_nodes_groups": [{**GROUPS[0], "count": 1}], "target": MAIN}
+        for playbook in ("provision", "configure"):
+            outcome = elsewhere.play(playbook, "-e", json.dumps(alone))
+            assert outcome.status == 0, outcome.text
+        options = ("-e", f"target={MAIN}", "-e", "training_run_id=lost")
+        with elsewhere.follow("resume", *options) as followed:
+            followed.wait_until_it_says("step 1\n")
+            outcome = stack.play("stop", *options)
+            assert outcome.status == 0, outcome.text
+            assert "saved\n" in followed.finish().text
+        record = record_of(stack, "lost")
+        assert (record["outcome"], record["attempts"], record["node"]) == ("stopped", 2, MAIN)
+        assert record["earlier_attempts"][0]["reason"] == "its node went away"
+        assert_latest_is_whole(stack.objects("runs/lost/"), "lost", "step-2.pt")
+
+
+class TestWhoeverComesFromElsewhere:
+    def test_can_destroy_the_stack(self, elsewhere: Stack) -> None:
+        outcome = elsewhere.play("destroy", "-e", "stack_purge=runs", "-e", "stack_owner=grace")
+        assert outcome.status == 0, outcome.text
+        assert '0 left of stack "runs"' in outcome.text
+        assert elsewhere.instances() == {}

@@ -39,7 +39,7 @@ def test_it_is_brought_once(params: dict[str, t.Any]) -> None:
     assert (directory / "code" / "train.py").read_text() == "one"
     assert (directory / "code.diff").read_text() == "+one"
     assert [each["path"] for each in result["code"]["files"]] == ["code.tar.gz", "code.diff"]
-    assert result["diff"] == {"before": "none", "after": "commit 3f2504e04f89 with changes"}
+    assert result["diff"] == {"before": "none", "after": "commit 3f2504e04f89 with changes, tree t1"}
     again = place_code({**params, "archive": None, "started": True}, False)
     assert (again["changed"], again["wants_archive"], again["code"]) == (False, False, result["code"])
 
@@ -53,7 +53,7 @@ def test_the_same_files_of_another_commit_are_the_same_code(params: dict[str, t.
 def test_other_code_for_a_run_that_was_started_is_refused(params: dict[str, t.Any]) -> None:
     place_code(params, False)
     other = {**params, "resolved": {**CODE, "tree": "t2", "changed": False}}
-    with pytest.raises(TrainingError, match="commit 3f2504e04f89 with changes, and not commit 3f2504e04f89"):
+    with pytest.raises(TrainingError, match="commit 3f2504e04f89 with changes, tree t1, and not commit 3f2504e04f89"):
         place_code({**other, "started": True}, False)
     assert json.loads(Path(params["directory"], "code.json").read_text())["tree"] == "t1"
     assert place_code(other, False)["code"]["tree"] == "t2"
@@ -69,7 +69,7 @@ def test_a_run_goes_on_without_code_only_if_it_has_none(params: dict[str, t.Any]
     result = place_code(without, False)
     assert (result["changed"], result["wants_archive"], result["code"]) == (False, False, {})
     place_code(params, False)
-    with pytest.raises(TrainingError, match="with changes, and not none"):
+    with pytest.raises(TrainingError, match="with changes, tree t1, and not none"):
         place_code(without, False)
 
 
