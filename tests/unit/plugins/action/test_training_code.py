@@ -20,7 +20,7 @@ class Task:
         args = {"run_id": "a", "code": str(code), "directory": "/runs/a"}
         task = MagicMock(args=args, async_val=0, check_mode=False)
         connection = MagicMock()
-        connection._shell.tmpdir = "/tmp/task"
+        connection._shell.tmpdir = "/node/task"
         connection._shell.join_path = lambda *parts: "/".join(parts)
         self.action = ActionModule(task, connection, MagicMock(), MagicMock(), MagicMock())
         self.action._transfer_file = self._transfer
@@ -54,9 +54,9 @@ def test_what_the_node_lacks_is_brought(repository: Path) -> None:
     assert task.run() == {"changed": True}
     first, second = task.asked
     assert (first["resolved"], "archive" in first) == (second["resolved"], False)
-    assert (second["archive"], second["difference"]) == ("/tmp/task/code.tar.gz", "/tmp/task/code.diff")
-    assert task.brought["/tmp/task/code.tar.gz"] > 0
-    assert task.brought["/tmp/task/code.diff"] == 0
+    assert (second["archive"], second["difference"]) == ("/node/task/code.tar.gz", "/node/task/code.diff")
+    assert task.brought["/node/task/code.tar.gz"] > 0
+    assert task.brought["/node/task/code.diff"] == 0
 
 
 @pytest.mark.parametrize("answer", [{"wants_archive": False}, {"failed": True, "msg": "other code"}])
