@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import typing as t
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Credentials, Metadata
+
+from tests.unit.plugins import serving
 
 ROLE = "iam/security-credentials/"
 
@@ -23,40 +24,27 @@ class Imds(ThreadingHTTPServer):
         self.pages: dict[str, str] = {}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(serving.Answers, BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) > 60
         server = t.cast(Imds, self.server)
         server.tokens.append(f"token-{len(server.tokens)}")
-        self._answer(200, server.tokens[-1])
+        self.answer(200, server.tokens[-1].encode())
 
     def do_GET(self) -> None:
         server = t.cast(Imds, self.server)
         page = server.pages.get(self.path.removeprefix("/latest/meta-data/"))
         if self.headers["X-aws-ec2-metadata-token"] != server.tokens[-1]:
-            self._answer(401, "")
+            self.answer(401, b"")
         else:
-            self._answer(200 if page else 404, page or "<html>not found</html>")
-
-    def _answer(self, status: int, text: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *args: t.Any) -> None:
-        """Say nothing."""
+            self.answer(200 if page else 404, (page or "<html>not found</html>").encode())
 
 
 @pytest.fixture
 def imds() -> Iterator[Imds]:
     server = Imds()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving.serving(server):
+        yield server
 
 
 def test_the_spot_notice_and_a_token_that_expired(imds: Imds) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import typing as t
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +15,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils import _signed_reque
 from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Credentials
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
+
+from tests.unit.plugins import serving
 
 NOW = datetime(2026, 11, 22, 5, 30, tzinfo=UTC)
 CREDENTIALS = Credentials("AKIAEXAMPLE", "hush/+hush", "until/+tonight==")
@@ -30,29 +31,19 @@ class Service(ThreadingHTTPServer):
         self.asked: list[tuple[str, bytes]] = []
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(serving.Answers, BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = t.cast(Service, self.server)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         server.asked.append((self.headers["X-Amz-Target"], body))
-        self.send_response(server.status)
-        self.send_header("Content-Length", str(len(server.answer)))
-        self.end_headers()
-        self.wfile.write(server.answer)
-
-    def log_message(self, *args: t.Any) -> None:
-        """Say nothing."""
+        self.answer(server.status, server.answer)
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
     server = Service()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving.serving(server):
+        yield server
 
 
 def call_to(service: Service) -> signed.Call:
