@@ -54,7 +54,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Staged:
-    """A channel that is on the node, in ``directory``."""
+    """A channel that is on the node, in ``directory``. ``removed`` is what had to go for it."""
 
     channel: Channel
     directory: str
@@ -63,6 +63,7 @@ class Staged:
     files: int | None = None
     size: int | None = None
     seconds: float = 0.0
+    removed: tuple[str, ...] = ()
 
 
 class ChannelError(TrainingError):

@@ -37,23 +37,26 @@ from ansible_collections.trainyard.aws.plugins.module_utils._channels import (
     version_of,
     volume_of,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._channels_prune import MANIFEST, PART, make_room, note_use
 from ansible_collections.trainyard.aws.plugins.module_utils._channels_unpack import unpack
+from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import mounted_directories
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Runner, alone_in
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import write_whole
 
 _AT_ONCE = 8
-_MANIFEST, _PART = ".json", ".part"
 _MODE = 0o755  # the container's user must be able to read; nobody but root passes the cache itself
 
 
 @dataclass(frozen=True)
 class Cache:
-    """Where channels are kept on the node, and how S3 is asked."""
+    """Where channels are kept on the node, how S3 is asked, how much of the disk stays free, and what must not go for that."""
 
     directory: str
     s5cmd: Runner
     check_mode: bool
+    free_percent: int = 10
+    mounted: t.Callable[[], set[str]] = mounted_directories
 
 
 def cache_directory(fast_disks: t.Sequence[str], directory: str) -> str:
@@ -79,11 +82,16 @@ def stage(channels: t.Sequence[Channel], cache: Cache) -> dict[str, t.Any]:
     if faults:
         told = "".join(f"\n- {each}" for each in faults)
         raise TrainingError("Cannot stage the channels", f"{len(faults)} have faults; nothing was started.", told)
+    removed = [directory for each in found for directory in each.removed]
     return {
         "changed": any(each.changed for each in found),
         "channels": [result_of(each) for each in found],
         "volumes": [volume_of(each) for each in found],
-        "lines": [line_of(each, cache.check_mode) for each in found],
+        "removed": removed,
+        "lines": [
+            *(line_of(each, cache.check_mode) for each in found),
+            *(f"{directory}: removed from the cache to make room" for directory in removed),
+        ],
     }
 
 
@@ -101,6 +109,7 @@ def _stage_one(channel: Channel, cache: Cache) -> Staged:
         else:
             with alone_in(home):
                 staged = kind(channel, home, cache)
+                note_use(staged.directory)
     except OSError as error:
         raise ChannelError(channel, f"{error}.", "Mend that on the node.") from error
     return replace(staged, seconds=time.monotonic() - started)
@@ -130,11 +139,10 @@ def _prefix(channel: Channel, home: str, cache: Cache) -> Staged:
     version = version_of(objects)
     directory = os.path.join(home, version)
     staged = Staged(channel, directory, False, version, len(objects), sum(each.size for each in objects))
-    if os.path.exists(directory + _MANIFEST) and not size_faults(objects, _sizes(directory)):
+    if os.path.exists(directory + MANIFEST) and not size_faults(objects, _sizes(directory)):
         return staged
-    if not cache.check_mode:
-        _fetch_objects(channel, objects, directory, cache.s5cmd)
-    return replace(staged, changed=True)
+    removed = _fetch_objects(channel, objects, directory, cache) if not cache.check_mode else []
+    return replace(staged, changed=True, removed=tuple(removed))
 
 
 def _listed(channel: Channel, s5cmd: Runner) -> list[Object]:
@@ -152,9 +160,9 @@ def _refusal(channel: Channel, words: str) -> ChannelError:
     )
 
 
-def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str, s5cmd: Runner) -> None:
-    """What an earlier version has is linked, the rest fetched; the directory has its name only when it is whole."""
-    part, home = directory + _PART, os.path.dirname(directory)
+def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str, cache: Cache) -> list[str]:
+    """What an earlier version has is linked, the rest fetched; the directory has its name only when it is whole. Returns what went for it."""
+    part, home = directory + PART, os.path.dirname(directory)
     for left in (part, directory):
         shutil.rmtree(left, ignore_errors=True)
     os.makedirs(part, mode=_MODE)
@@ -162,7 +170,9 @@ def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str
         os.mkdir(os.path.join(part, each), _MODE)
     known = _known(home)
     missing = [each for each in objects if not _linked(known.get(each), each, part)]
-    needed, free = sum(each.size for each in missing), shutil.disk_usage(part).free
+    needed = sum(each.size for each in missing)
+    removed = make_room(cache.directory, home, needed, cache.free_percent, cache.mounted)
+    free = shutil.disk_usage(part).free
     if needed > free:
         raise ChannelError(
             channel,
@@ -170,7 +180,9 @@ def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str
             "Give the node a larger disk, or remove old data there.",
         )
     code, dummy, err = (
-        s5cmd(["--log", "error", "run"], fetch_commands(channel.source, missing, part)) if missing else (0, "", "")
+        cache.s5cmd(["--log", "error", "run"], fetch_commands(channel.source, missing, part))
+        if missing
+        else (0, "", "")
     )
     if code:
         raise _refusal(channel, err)
@@ -178,16 +190,17 @@ def _fetch_objects(channel: Channel, objects: t.Sequence[Object], directory: str
     if fault:
         raise ChannelError(channel, fault, "Did the objects change meanwhile? Run the same command again.")
     os.rename(part, directory)
-    write_whole(directory + _MANIFEST, text_of_objects(objects))
+    write_whole(directory + MANIFEST, text_of_objects(objects))
+    return removed
 
 
 def _known(home: str) -> dict[Object, str]:
     """The objects of all versions that are here, and where."""
     found = {}
     for name in sorted(os.listdir(home)):
-        if name.endswith(_MANIFEST):
+        if name.endswith(MANIFEST):
             with open(os.path.join(home, name), encoding="utf-8") as file:
-                directory = os.path.join(home, name[: -len(_MANIFEST)])
+                directory = os.path.join(home, name[: -len(MANIFEST)])
                 found.update({each: os.path.join(directory, each.path) for each in parse_objects(file.read())})
     return found
 
@@ -219,7 +232,8 @@ def _archive(channel: Channel, home: str, cache: Cache) -> Staged:
         return replace(staged, files=len(sizes), size=sum(sizes.values()))
     if cache.check_mode:
         return staged
-    part, file = directory + _PART, directory + ".download"
+    part, file = directory + PART, directory + ".download"
+    removed = make_room(cache.directory, home, 0, cache.free_percent, cache.mounted)
     try:
         shutil.rmtree(part, ignore_errors=True)
         archives.fetch(channel, file, cache.s5cmd)
@@ -230,4 +244,4 @@ def _archive(channel: Channel, home: str, cache: Cache) -> Staged:
         if os.path.exists(file):
             os.remove(file)
     sizes = _sizes(directory)
-    return replace(staged, files=len(sizes), size=sum(sizes.values()))
+    return replace(staged, files=len(sizes), size=sum(sizes.values()), removed=tuple(removed))

@@ -15,7 +15,8 @@ description:
   - Each version of a source has a directory of its own that never changes, so a training reads on while a newer version is fetched for the next.
 notes:
   - S3 is read by C(s5cmd), with the rights of the node's role.
-  - The cache grows until someone removes its directories. A run that has ended needs them no more, unless it is resumed on this node.
+  - When the disk runs low, versions that no run of this node mounts go from the cache, what was unused longest first. A version that was asked for
+    within the last hour stays. A run that has ended needs its versions no more; when it is resumed, they are fetched again.
   - Nothing of an archive is unpacked before its checksum is right. An entry or a link that leads outside of it, and anything that is no file,
     directory or link, makes the task fail. Owners are not kept; of permissions, only whether a file is a program.
 requirements:
@@ -53,6 +54,10 @@ options:
     type: list
     elements: path
     default: []
+  free_percent:
+    description: How much of the cache's disk stays free, if what is unused in the cache suffices for that. V(0) removes only what is in the way.
+    type: int
+    default: 10
 attributes:
   check_mode:
     description: Can run in check mode. Prefixes are listed, and nothing is fetched.
@@ -131,6 +136,12 @@ volumes:
   returned: success
   sample:
     - {source: /efs/images, target: /opt/ml/input/data/images, read_only: true}
+removed:
+  description: What went from the cache to make room.
+  type: list
+  elements: str
+  returned: success
+  sample: [/nvme/trainyard/channels/msls-5d41402abc4b2a76/0123456789abcdef]
 lines:
   description: The same in words, with the time it took.
   type: list
@@ -157,6 +168,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "channels": {"type": "list", "elements": "dict", "required": True, "options": CHANNEL},
     "directory": {"type": "path", "default": "/var/lib/trainyard/channels"},
     "fast_disks": {"type": "list", "elements": "path", "default": []},
+    "free_percent": {"type": "int", "default": 10},
 }
 
 
@@ -171,7 +183,7 @@ def main() -> None:
     directory = cache_directory(module.params["fast_disks"], module.params["directory"])
     channels = [Channel(**each) for each in module.params["channels"]]
     try:
-        result = stage(channels, Cache(directory, s5cmd, module.check_mode))
+        result = stage(channels, Cache(directory, s5cmd, module.check_mode, module.params["free_percent"]))
     except TrainingError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

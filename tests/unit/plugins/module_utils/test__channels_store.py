@@ -47,7 +47,11 @@ class FakeS5cmd:
 
 
 def staged(tmp_path: Path, s5cmd: FakeS5cmd, *channels: Channel, check_mode: bool = False) -> dict[str, t.Any]:
-    return store.stage(channels, store.Cache(str(tmp_path / "cache"), s5cmd, check_mode))
+    return store.stage(channels, cache_in(tmp_path, s5cmd, check_mode))
+
+
+def cache_in(tmp_path: Path, s5cmd: t.Any, check_mode: bool = False) -> store.Cache:
+    return store.Cache(str(tmp_path / "cache"), s5cmd, check_mode, mounted=set)
 
 
 IMAGES = Channel("images", S3, "s3://bucket/x/")
@@ -116,12 +120,12 @@ def test_an_object_that_changes_while_it_is_fetched_is_noticed(tmp_path: Path) -
         return answer
 
     with pytest.raises(TrainingError, match=r"not whole on the node: 1\. Did the objects change"):
-        store.stage([IMAGES], store.Cache(str(tmp_path / "cache"), shrinks, False))
+        store.stage([IMAGES], cache_in(tmp_path, shrinks))
 
 
 def test_a_full_disk_is_said_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     s5cmd = FakeS5cmd(**{"x/1": b"one"})
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2}))
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2, "total": 2}))
     with pytest.raises(TrainingError, match=r"3 B are to be fetched, and .* has room for 2 B"):
         staged(tmp_path, s5cmd, IMAGES)
     assert not s5cmd.fetched
