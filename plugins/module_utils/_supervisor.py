@@ -25,6 +25,7 @@ ACCELERATOR_QUERIES = (
     ("hl-smi", "-Q", "name,utilization.aip,memory.used,memory.total", "-f", "csv,noheader,nounits"),
 )
 LATE_INTERVALS = 2
+SHORTEST_USAGE_SECONDS, LONGEST_USAGE_SECONDS = 5, 60
 # A file that was written to so shortly before the training was killed may be half a file.
 HALF_WRITTEN_SECONDS = 5
 SPOT_NOTICE_SECONDS = 120
@@ -257,3 +258,14 @@ def cpu_percent(before: t.Sequence[int], now: t.Sequence[int]) -> float | None:
     passed = sum(now) - sum(before)
     idle = sum(now[3:5]) - sum(before[3:5])
     return round(100 * (1 - idle / passed), 1) if passed > 0 else None
+
+
+def rates(before: t.Mapping[str, int], now: t.Mapping[str, int], seconds: float) -> dict[str, float]:
+    """Each counter's growth in a second. One that fell has begun anew and says nothing."""
+    known = {name: value - before.get(name, value) for name, value in now.items() if seconds > 0}
+    return {f"{name}_per_second": round(grown / seconds, 1) for name, grown in known.items() if grown >= 0}
+
+
+def usage_pause_seconds(trained_seconds: float) -> float:
+    """How long to wait before use is noted again: a short run has curves, too, and a long one no huge file."""
+    return min(LONGEST_USAGE_SECONDS, max(SHORTEST_USAGE_SECONDS, trained_seconds / 60))

@@ -27,6 +27,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     TrainingError,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Metadata
+from ansible_collections.trainyard.aws.plugins.module_utils._kernel_log import note_xids
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, is_tried_again, spec_document
 from ansible_collections.trainyard.aws.plugins.module_utils._resume_node import Here, UsedUp, prepare_again, take_back
 from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import remove_secrets
@@ -42,16 +43,19 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     cpu_percent,
     idle_since,
     notice_seconds,
+    rates,
     spent_seconds,
     stop_for,
+    usage_pause_seconds,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_copies import Copier, Ended, Round
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import (
     Journal,
     Run,
     accelerators,
-    memory_used_mib,
+    memory_mib,
     processor_times,
+    transferred_bytes,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, SPEC, place_of
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Bucket, collect, settings_of
@@ -63,7 +67,7 @@ NOTICE_SECONDS = 5
 # Where no metadata service answers, the machine is none of EC2's.
 NO_METADATA_SECONDS = 60
 ACCELERATOR_SECONDS = 10
-USAGE_SECONDS = 60
+KERNEL_SECONDS = 10
 JOURNAL_SECONDS = 10
 REST_SECONDS = 10
 RETRY_SECONDS = 30
@@ -238,10 +242,12 @@ class Watch:
         self._notice: float | None = None
         self._accelerator_timer = Timer(ACCELERATOR_SECONDS)
         self._notice_timer = Timer(NOTICE_SECONDS)
-        self._usage_timer = Timer(USAGE_SECONDS)
+        self._usage_timer = Timer(0)
+        self._usage_at = 0.0
         self._processor: list[int] = []
+        self._transferred: dict[str, int] = {}
 
-    def tick(self) -> None:
+    def tick(self, seconds: float) -> None:
         now = self._node.now()
         if self._accelerator_timer.due(now):
             self.accelerators = accelerators(self._node.run)
@@ -251,7 +257,8 @@ class Watch:
         if self._notice_timer.due(now):
             self._ask_for_notice(now)
         if self._usage_timer.due(now):
-            self._write_usage()
+            self._write_usage(now, seconds)
+            self._usage_timer.wait(now, usage_pause_seconds(seconds))
 
     def stop(self, seconds: float) -> Stop | None:
         now = self._node.now()
@@ -268,15 +275,18 @@ class Watch:
         if answer:
             self._notice = now + notice_seconds(answer, now)
 
-    def _write_usage(self) -> None:
-        times = processor_times()
-        usage = {
-            "accelerators": accelerator_list(self.accelerators),
-            "cpu_percent": cpu_percent(self._processor, times) if self._processor else None,
-            "memory_used_mib": memory_used_mib(),
-        }
-        self._processor = times
-        self._journal.usage(usage)
+    def _write_usage(self, now: float, seconds: float) -> None:
+        times, transferred = processor_times(), transferred_bytes()
+        self._journal.usage(
+            {
+                "accelerators": accelerator_list(self.accelerators),
+                "cpu_percent": cpu_percent(self._processor, times) if self._processor else None,
+                **memory_mib(),
+                **(rates(self._transferred, transferred, now - self._usage_at) if self._transferred else {}),
+                "cost_usd": cost_usd(self._settings, seconds),
+            }
+        )
+        self._processor, self._transferred, self._usage_at = times, transferred, now
 
 
 class Supervision:
@@ -298,6 +308,7 @@ class Supervision:
         self._copying.newest = memory.get("newest")
         self._watch = Watch(settings, node, self._journal)
         self._status_timer = Timer(STATUS_SECONDS)
+        self._kernel_timer = Timer(KERNEL_SECONDS)
         self._stop: Stop | None = None
         self._kill_at = 0.0
         self._killed = False
@@ -366,8 +377,10 @@ class Supervision:
         started = time_of(state.started_at)
         if state.running and started:
             self._clock = clock_after(self._clock, _start_of(state), self._node.now() - started.timestamp())
-            self._watch.tick()
+            self._watch.tick(spent_seconds(self._clock))
             self._hold_to_limits(state)
+            if self._kernel_timer.due(self._node.now()):
+                self._note_xids(state)
         seconds = spent_seconds(self._clock)
         known = self._copying.copies
         self._copying.tick(seconds)
@@ -390,6 +403,12 @@ class Supervision:
             self._killed = True
             self._journal.event("killed", f"it did not end within {self._stop.grace_seconds} s")
             self._signal("SIGKILL")
+
+    def _note_xids(self, state: State) -> None:
+        """Keep what the driver of the GPUs reports, as long as the kernel knows it."""
+        started = time_of(state.started_at)
+        for each in note_xids(self._journal.directory, started.timestamp()) if started else ():
+            self._journal.event("gpu_error", each.text)
 
     def _signal(self, name: str) -> None:
         try:
@@ -428,6 +447,7 @@ class Supervision:
         remove_secrets(state.run_id)
         self._watch.accelerators = []
         self._clock = clock_after(self._clock, _start_of(state), seconds_between(state.started_at, state.finished_at))
+        self._note_xids(state)
         self._journal.event("container_ended", ending(state).reason)
         if self._try_again(state):
             return True

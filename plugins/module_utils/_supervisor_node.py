@@ -32,6 +32,9 @@ Run = t.Callable[[t.Sequence[str], t.Optional[str]], tuple[int, str, str]]
 
 MEMORY = "supervisor.json"
 _WRITING = os.O_WRONLY | os.O_RDWR
+_SECTOR_BYTES = 512
+_VIRTUAL_DISKS = ("dm-", "loop", "md", "ram", "zram")
+_VIRTUAL_CARDS = ("br-", "docker", "lo", "veth")
 
 
 # ---- Files ---------------------------------------------------------------------------------------------------------
@@ -95,10 +98,32 @@ def processor_times(path: str = "/proc/stat") -> list[int]:
         return [int(value) for value in file.readline().split()[1:9]]
 
 
-def memory_used_mib(path: str = "/proc/meminfo") -> int:
+def memory_mib(path: str = "/proc/meminfo") -> dict[str, int]:
+    """What is used of the memory, and what there is."""
     with open(path, encoding="ascii") as file:
         sizes = {line.split(":")[0]: int(line.split()[1]) for line in file}
-    return (sizes["MemTotal"] - sizes.get("MemAvailable", sizes["MemFree"])) // 1024
+    used = sizes["MemTotal"] - sizes.get("MemAvailable", sizes["MemFree"])
+    return {"memory_used_mib": used // 1024, "memory_total_mib": sizes["MemTotal"] // 1024}
+
+
+def transferred_bytes(proc: str = "/proc", block: str = "/sys/block") -> dict[str, int]:
+    """What disks and network have moved since the boot."""
+    with open(os.path.join(proc, "diskstats"), encoding="ascii") as file:
+        disks = [words for words in map(str.split, file) if _is_disk(words[2], block)]
+    with open(os.path.join(proc, "net/dev"), encoding="ascii") as file:
+        cards = [line.split(":") for line in file if ":" in line]
+    traffic = [counts.split() for name, counts in cards if not name.strip().startswith(_VIRTUAL_CARDS)]
+    return {
+        "disk_read_bytes": sum(int(words[5]) for words in disks) * _SECTOR_BYTES,
+        "disk_written_bytes": sum(int(words[9]) for words in disks) * _SECTOR_BYTES,
+        "network_received_bytes": sum(int(words[0]) for words in traffic),
+        "network_sent_bytes": sum(int(words[8]) for words in traffic),
+    }
+
+
+def _is_disk(name: str, block: str) -> bool:
+    """Neither a part of a disk nor a device that other disks stand behind, so that nothing counts twice."""
+    return os.path.isdir(os.path.join(block, name)) and not name.startswith(_VIRTUAL_DISKS)
 
 
 # ---- The run's own files -------------------------------------------------------------------------------------------

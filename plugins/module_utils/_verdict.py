@@ -20,8 +20,61 @@ _EXCEPTION = re.compile(r"(?:[a-zA-Z_]\w{0,60}\.){0,8}[A-Z]\w{0,80}(?::|$)")
 # What torchrun says when one of its processes has said its own word before, and what is no error.
 _NO_CAUSE = re.compile(r"[\w.]{0,100}(?:ChildFailedError|SystemExit|KeyboardInterrupt)\b")
 _XID = re.compile(r"NVRM: Xid \([^)]{0,60}\): ([0-9]{1,3})")
-# Xids that NVIDIA's catalogue puts down to hardware, its memory or its links, and not to the program that computes.
-_XIDS_OF_HARDWARE = frozenset((48, 54, 62, 63, 64, 74, 79, 92, 94, 95, 119, 120, 140))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What kind of error an Xid reports. One of a lower rank explains more than one of a higher."""
+
+    rank: int
+    reason: str
+    may_be_retried: bool
+
+
+_HARDWARE = _Kind(0, "a GPU failed: {}. Train on another node", may_be_retried=True)
+_HUNG = _Kind(0, "a GPU or its driver hung: {}. If it comes back, train on another node", may_be_retried=True)
+_PROGRAM = _Kind(1, "most often a fault of the program: {}", may_be_retried=False)
+_UNKNOWN = _Kind(1, "NVIDIA's Xid catalog says what it means", may_be_retried=False)
+_CONSEQUENCE = _Kind(2, "{}, which is the consequence of another error", may_be_retried=False)
+
+# In our words after https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html and its immediate actions: what asks for a reset,
+# a restart or another machine is no fault of the program.
+_XIDS = {
+    8: (_HUNG, "it stopped working"),
+    11: (_PROGRAM, "an invalid command"),
+    13: (_PROGRAM, "an illegal instruction or address"),
+    25: (_PROGRAM, "an illegal command"),
+    31: (_PROGRAM, "an access to memory that is not its own"),
+    32: (_PROGRAM, "a corrupted command"),
+    43: (_CONSEQUENCE, "the GPU stopped the program's work"),
+    45: (_CONSEQUENCE, "the program's work was cleaned up"),
+    46: (_HUNG, "it stopped working"),
+    48: (_HARDWARE, "an error of its memory that cannot be corrected"),
+    54: (_HARDWARE, "its power is not connected"),
+    62: (_HARDWARE, "its controller halted"),
+    64: (_HARDWARE, "a bad row of its memory could not be replaced"),
+    74: (_HARDWARE, "an error of NVLink"),
+    79: (_HARDWARE, "it has fallen off the bus"),
+    94: (_HARDWARE, "an error of its memory that hit this program only"),
+    95: (_HARDWARE, "an error of its memory that may have hit every program"),
+    109: (_HUNG, "switching between programs took too long"),
+    110: (_HUNG, "a security fault"),
+    119: (_HUNG, "its system processor (GSP) did not answer"),
+    120: (_HUNG, "an error of its system processor (GSP)"),
+    136: (_HARDWARE, "NVLink did not come up"),
+    137: (_PROGRAM, "an illegal access to another GPU over NVLink"),
+    140: (_HARDWARE, "an error of its memory that was not recovered from"),
+    143: (_HARDWARE, "it could not be initialized"),
+    **dict.fromkeys(range(144, 151), (_HARDWARE, "an error of NVLink")),
+    151: (_HUNG, "its keys could not be rotated"),
+    154: (_CONSEQUENCE, "what is needed to recover has changed"),
+    157: (_HARDWARE, "a bad part of it could not be set aside"),
+    158: (_HARDWARE, "a fatal timeout"),
+    171: (_HARDWARE, "an error of its memory that cannot be corrected"),
+    172: (_HARDWARE, "an error of its inner memory that cannot be corrected"),
+}
+# What was mended, and ends no training.
+_NOTICES = frozenset((63, 92, 156))
 
 
 @dataclass(frozen=True)
@@ -85,20 +138,38 @@ _SIGNS = (
 )
 
 
-def clue_in(lines: t.Sequence[str]) -> Clue | None:
-    """What the end of a log says, None where it says nothing."""
+def clue_in(lines: t.Sequence[str], kernel_lines: t.Sequence[str] = ()) -> Clue | None:
+    """What the end of a log says, and the kernel's log about the GPUs meanwhile; None where they say nothing."""
     texts = [_RANK.sub("", line[:_READ_CHARACTERS], count=1).rstrip() for line in lines[-READ_LINES:]]
-    return _xid_in(texts) or _sign_in(texts) or _exception_in(texts)
+    own = _sign_in(texts) or _exception_in(texts)
+    xid = _xid_in([line[:_READ_CHARACTERS] for line in kernel_lines] or texts)
+    if own is None or xid is None or xid.kind.rank == _HARDWARE.rank:
+        return xid.clue if xid else own
+    if xid.kind.rank == _CONSEQUENCE.rank:
+        return own
+    # The program says better than its driver where it went wrong.
+    lines_of_both = tuple(dict.fromkeys((*own.decisive_lines, *xid.clue.decisive_lines)))
+    return Clue(f"{own.reason.rstrip('.')}; {xid.clue.reason}", lines_of_both, own.may_be_retried)
 
 
-def _xid_in(texts: t.Sequence[str]) -> Clue | None:
-    for text in texts:
-        match = _XID.search(text)
-        if match:
-            hardware = int(match.group(1)) in _XIDS_OF_HARDWARE
-            means = "a GPU failed. Train on another node" if hardware else "most often a fault of the program"
-            return Clue(f"the GPU's driver reported Xid {match.group(1)}: {means}", _shown([text]), hardware)
-    return None
+@dataclass(frozen=True)
+class _Reported:
+    """What kind of Xid a driver reported, and what that means."""
+
+    kind: _Kind
+    clue: Clue
+
+
+def _xid_in(texts: t.Iterable[str]) -> _Reported | None:
+    """The Xid that explains most; of several such the first, because what comes after it is often its consequence."""
+    found = [(int(match.group(1)), text) for match, text in ((_XID.search(text), text) for text in texts) if match]
+    found = [(code, text) for code, text in found if code not in _NOTICES]
+    if not found:
+        return None
+    code, text = min(found, key=lambda each: _XIDS.get(each[0], (_UNKNOWN, ""))[0].rank)
+    kind, meaning = _XIDS.get(code, (_UNKNOWN, ""))
+    reason = f"the GPU's driver reported Xid {code}: {kind.reason.format(meaning)}"
+    return _Reported(kind, Clue(reason, _shown([text]), kind.may_be_retried))
 
 
 def _sign_in(texts: t.Sequence[str]) -> Clue | None:

@@ -224,3 +224,11 @@ def test_earlier_attempts_keep_what_they_cost() -> None:
     stop = supervisor.stop_for(settings, 150, 0, None)
     assert stop is not None
     assert stop.event == "budget_limit"
+
+
+def test_rates() -> None:
+    assert supervisor.rates({"a_bytes": 10, "b_bytes": 9}, {"a_bytes": 40, "b_bytes": 8, "c_bytes": 7}, 20) == {
+        "a_bytes_per_second": 1.5,
+        "c_bytes_per_second": 0.0,
+    }
+    assert supervisor.rates({"a_bytes": 10}, {"a_bytes": 40}, 0) == {}

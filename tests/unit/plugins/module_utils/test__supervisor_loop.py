@@ -10,10 +10,12 @@ import shlex
 import typing as t
 from concurrent.futures import Future
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
+from ansible_collections.trainyard.aws.plugins.module_utils import _kernel_log as kernel
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_copies as copies
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_loop as loop
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
@@ -89,6 +91,7 @@ class Docker:
         self.first = self.state
         self.signals: list[str] = []
         self.steps: list[str] = []
+        self.held: list[dict[str, bytes]] = []
         self.fails: set[str] = set()
         self.ends_at_once: int | None = None
         self.polite = True
@@ -108,6 +111,9 @@ class Docker:
         self.signals.append(name)
         if name == "SIGKILL" or self.polite:
             self.end(137 if name == "SIGKILL" else 143)
+
+    def hold_secrets(self, values: dict[str, bytes]) -> None:
+        self.held.append(values)
 
     def do(self, step: Step, want: Spec, grace_seconds: int) -> None:
         self.steps.append(step.verb)
@@ -497,6 +503,37 @@ class TestTryingAgain:
         record = self.record(fails)
         assert (record["outcome"], record["attempts"]) == ("stopped", 2)
 
+    def test_its_secrets_go_with_the_attempt_and_are_read_anew_for_the_next(
+        self, fails: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[str] = []
+        monkeypatch.setattr(
+            loop, "remove_secrets", lambda run_id: told.append(f"removed at {fails.docker.now - START:.0f}")
+        )
+        monkeypatch.setattr(engine, "fetch_secrets", lambda run_id, wanted: dict.fromkeys(wanted, b"hush"))
+        path = fails.docker.directory / "container.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "secrets": [["token", "ssm:/a/token"]]}))
+        fails.at(100, lambda: fails.docker.end(1))
+        fails.at(200, lambda: fails.docker.end(0))
+        fails.supervise(retries=1)
+        assert fails.docker.held == [{"token": b"hush"}]
+        assert told == ["removed at 100", "removed at 200"]
+        assert self.record(fails)["attempts"] == 2
+
+    def test_secrets_that_cannot_be_read_again_end_the_run(self, fails: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(run_id: str, wanted: dict[str, str]) -> dict[str, bytes]:
+            raise TrainingError("Cannot read the secrets", "it is denied.", "Allow it.")
+
+        monkeypatch.setattr(engine, "fetch_secrets", refuse)
+        path = fails.docker.directory / "container.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "secrets": [["token", "ssm:/a/token"]]}))
+        fails.at(100, lambda: fails.docker.end(1))
+        fails.at(900, lambda: fails.docker.end(0))
+        fails.supervise(retries=1)
+        assert fails.docker.steps == []
+        assert "not_tried_again" in fails.events()
+        assert self.record(fails)["attempts"] == 1
+
     def test_who_stops_it_in_the_pause_is_heard(self, fails: World) -> None:
         fails.at(100, lambda: fails.docker.end(1))
         fails.at(110, lambda: engine.mark_stopped(str(fails.docker.directory), engine.STOPPED_ON_REQUEST))
@@ -531,14 +568,40 @@ def test_secrets_go_with_the_container(world: World, monkeypatch: pytest.MonkeyP
     assert gone == [("a", ["supervision_started"])]
 
 
-def test_use_is_written_once_a_minute(world: World) -> None:
+def test_use_is_written_often_at_first_and_then_once_a_minute(world: World) -> None:
     world.use = "L4, 50, 1, 2"
-    world.at(130, lambda: world.docker.end(0))
-    world.supervise()
+    world.at(7300, lambda: world.docker.end(0))
+    world.supervise(price_per_hour_usd=3.6)
     lines = [json.loads(line) for line in (world.docker.directory / "usage.jsonl").read_text().splitlines()]
-    assert len(lines) == 3
     assert lines[1]["accelerators"][0]["utilization_percent"] == 50
-    assert set(lines[1]) == {"time", "node_rank", "accelerators", "cpu_percent", "memory_used_mib"}
+    assert set(lines[1]) == {
+        "time", "node_rank", "accelerators", "cpu_percent", "memory_used_mib", "memory_total_mib", "cost_usd",
+        "disk_read_bytes_per_second", "disk_written_bytes_per_second",
+        "network_received_bytes_per_second", "network_sent_bytes_per_second",
+    }  # fmt: skip
+    assert set(lines[1]) - set(lines[0]) == {name for name in lines[1] if name.endswith("_per_second")}
+    spent = [line["cost_usd"] * 1000 for line in lines]
+    apart = [round(after - before) for before, after in pairwise(spent)]
+    assert (apart[0], apart[-1], apart) == (5, 60, sorted(apart))
+
+
+def test_what_the_gpu_reports_is_told_and_explains_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "kmsg"
+    monkeypatch.setattr(kernel, "KERNEL_LOG", str(log))
+    monkeypatch.setattr(kernel, "_booted_at", lambda: START)
+    text = "NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus."
+    world.at(50, lambda: log.write_text(f"3,7,49000000,-;{text}\n") and None)
+    world.at(70, log.unlink)  # the kernel has overwritten it
+    world.at(100, lambda: world.docker.end(1))
+    world.supervise()
+    assert world.events().count("gpu_error") == 1
+    events = [json.loads(line) for line in (world.docker.directory / "events.jsonl").read_text().splitlines()]
+    assert {text} == {each["detail"] for each in events if each["event"] == "gpu_error"}
+    record = json.loads(world.bucket.objects[f"{PLACE}run.json"])
+    assert "reported Xid 79: a GPU failed" in record["reason"]
+    assert (record["decisive_lines"], record["may_be_retried"]) == ([text], True)
 
 
 def test_a_failed_round_is_tried_again_soon(world: World) -> None:

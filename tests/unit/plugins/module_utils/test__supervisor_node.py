@@ -48,7 +48,28 @@ def test_the_machine_is_read(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1\n")
     (tmp_path / "meminfo").write_text("MemTotal: 4096 kB\nMemFree: 1024 kB\nMemAvailable: 2048 kB\n")
     assert node.processor_times(str(tmp_path / "stat")) == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert node.memory_used_mib(str(tmp_path / "meminfo")) == 2
+    assert node.memory_mib(str(tmp_path / "meminfo")) == {"memory_used_mib": 2, "memory_total_mib": 4}
+
+
+def test_what_went_through_disks_and_network_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "dev").write_text(
+        "Inter-|   Receive  |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes\n"
+        "    lo: 900 1 0 0 0 0 0 0 900 1 0 0 0 0 0 0\n"
+        "  ens5:1000 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n"
+        "docker0: 500 1 0 0 0 0 0 0 500 1 0 0 0 0 0 0\n"
+    )
+    disks = ("nvme0n1 9 9 4 9 9 9 6", "nvme0n1p1 9 9 4 9 9 9 6", "dm-0 9 9 4 9 9 9 6", "nvme1n1 9 9 1 9 9 9 1")
+    (tmp_path / "diskstats").write_text("".join(f" 259 0 {disk} 9 0 9 9\n" for disk in disks))
+    for name in ("nvme0n1", "nvme1n1", "dm-0"):
+        (tmp_path / "block" / name).mkdir(parents=True)
+    assert node.transferred_bytes(str(tmp_path), str(tmp_path / "block")) == {
+        "disk_read_bytes": 5 * 512,
+        "disk_written_bytes": 7 * 512,
+        "network_received_bytes": 1000,
+        "network_sent_bytes": 200,
+    }
+    assert set(node.transferred_bytes()) == set(node.transferred_bytes(str(tmp_path), str(tmp_path / "block")))
 
 
 def test_the_journal_remembers_and_forgives_half_a_file(tmp_path: Path) -> None:

@@ -177,3 +177,38 @@ def test_decisive_lines_are_few_and_short() -> None:
 def test_strange_logs_are_read_without_harm(lines: list[str]) -> None:
     clue = clue_in(lines)
     assert clue is None or clue.reason
+
+
+def xid(code: int, text: str = "x") -> str:
+    return f"NVRM: Xid (PCI:0000:02:00): {code}, pid=1896, {text}"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "lines", "reason", "retried"),
+    [
+        pytest.param([xid(79)], [TRACEBACK, "RuntimeError: NCCL error"], "Xid 79: a GPU failed: it has fallen off the", True, id="a GPU"),
+        pytest.param([xid(119)], [], "Xid 119: a GPU or its driver hung: its system processor (GSP) did not answer", True, id="hung"),
+        pytest.param([xid(43), xid(45), xid(48)], [], "Xid 48: a GPU failed", True, id="a consequence explains nothing"),
+        pytest.param([xid(31), xid(79)], [], "Xid 79: a GPU failed", True, id="hardware before the program"),
+        pytest.param([xid(64), xid(79)], [], "Xid 64: a GPU failed", True, id="the first"),
+        pytest.param([xid(31)], [TRACEBACK, "RuntimeError: illegal access"], "illegal access; the GPU's driver reported Xid 31: most", False, id="both"),
+        pytest.param([xid(31)], [], "Xid 31: most often a fault of the program: an access to memory", False, id="the program says nothing"),
+        pytest.param([xid(31)], [CUDA], "the memory of the accelerator is full", False, id="with a sign"),
+        pytest.param([xid(43)], [TRACEBACK, "ValueError: x"], "ValueError: x", False, id="a consequence says less than the program"),
+        pytest.param([xid(45)], [], "Xid 45: the program's work was cleaned up", False, id="a consequence alone"),
+        pytest.param([xid(999)], [], "Xid 999: NVIDIA's Xid catalog says", False, id="nobody knows it"),
+    ],
+)  # fmt: skip
+def test_what_the_driver_reported(kernel: list[str], lines: list[str], reason: str, retried: bool) -> None:
+    clue = clue_in(lines, kernel)
+    assert clue is not None
+    assert reason in clue.reason
+    assert clue.may_be_retried == retried
+    if "Xid" in reason:
+        assert any("Xid" in line for line in clue.decisive_lines)
+
+
+@pytest.mark.parametrize("code", [63, 92, 156])
+def test_what_the_gpu_mended_is_no_reason(code: int) -> None:
+    assert clue_in([], [xid(code)]) is None
+    assert clue_in([], [xid(code), xid(95)]) is not None
