@@ -20,16 +20,27 @@ from ansible_collections.trainyard.aws.plugins.module_utils._runs import code_te
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 8
 _MOST_POINTS = 600
-_COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
+# On white, and on black. Lines beyond the last colour begin again, dashed.
+_COLOURS = ("#2563eb", "#dc2626", "#047857", "#b45309", "#7c3aed", "#0e7490", "#be185d", "#57534e")
+_DARK_COLOURS = ("#60a5fa", "#f87171", "#34d399", "#fbbf24", "#a78bfa", "#22d3ee", "#f472b6", "#d6d3d1")
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem } h3 { font-size: 1rem; margin-bottom: 0 }
 table { border-collapse: collapse } th { font-weight: 500; text-align: left; vertical-align: top }
 td, th { padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
-figure { margin: 1rem 0 } figcaption { font-size: .9rem } svg { width: 100%; height: auto; background: #8881 }
-pre { overflow-x: auto; background: #8881; padding: .7rem; font-size: .85rem }
-.succeeded { color: #059669 } .failed { color: #dc2626 } .stopped, .unfinished { color: #d97706 }
+th { overflow-wrap: break-word; min-width: 4rem }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem 2rem }
+figure { margin: .5rem 0; min-width: 0; display: grid; grid-template-columns: auto 1fr; font-size: .85rem }
+figcaption, .names { grid-column: 1 / 3 } figcaption { font-weight: 500 }
+svg { width: 100%; height: 9rem; background: #8881 } polyline { vector-effect: non-scaling-stroke }
+.y, .x { display: flex; justify-content: space-between; opacity: .8 } .x { grid-column: 2 }
+.y { flex-direction: column; text-align: right; padding-right: .5rem; min-width: 3.5rem }
+.names { padding-left: 4rem } .names span { display: inline-block; margin-right: 1rem }
+pre { overflow-x: auto; background: #8881; padding: .7rem; font-size: .85rem; overflow-wrap: normal }
+.succeeded { color: #047857 } .failed { color: #dc2626 } .stopped, .unfinished { color: #b45309 }
+@media (prefers-color-scheme: dark) {
+.succeeded { color: #34d399 } .failed { color: #f87171 } .stopped, .unfinished { color: #fbbf24 } }
 """
 
 Point = tuple[float, float]
@@ -45,11 +56,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves with one y axis. ``across`` says what x is."""
+    """Curves with one y axis. ``across`` says what x is, and the values of ``shown`` lie within the axis whatever the curves do."""
 
     title: str
     across: str
     lines: t.Sequence[Line]
+    shown: t.Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Charts that belong together, such as those of one node."""
+
+    title: str
+    charts: t.Sequence[Chart]
 
 
 def page(
@@ -57,8 +77,9 @@ def page(
     charts: t.Sequence[Chart],
     events: t.Sequence[t.Mapping[str, t.Any]],
     last_lines: t.Sequence[str],
+    usage: t.Sequence[Group] = (),
 ) -> str:
-    """The whole page of a run, from its record, its curves, what happened to it, and the end of its log."""
+    """The whole page of a run, from its record, its curves, what happened to it, the end of its log, and the use of its nodes."""
     name, outcome = _text(record.get("run_id")), str(record.get("outcome", ""))
     colour = outcome if outcome in ("succeeded", "failed", "stopped", "unfinished") else ""
     parts = [
@@ -67,7 +88,8 @@ def page(
         _facts(_what_ran(record)),
         _section("Hyperparameters", _facts(_mapping(record.get("hyperparameters")))),
         _section("Metrics, last value", _facts(_mapping(record.get("metrics")))),
-        _section("Curves", "".join(map(_figure, charts))),
+        _section("Curves", _charts(charts)),
+        _section("Utilisation and cost", "".join(map(_group, usage))),
         _section("Events", _table(("time", "event", "detail"), [_event(event) for event in events])),
         _section("Files", _table(("path", "size", "SHA-256"), [_file(each) for each in _files(record)])),
         _section(
@@ -78,7 +100,9 @@ def page(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(filter(None, parts)) + "\n"
+        f"<title>{name}</title>\n<style>{_STYLE}{_colours()}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, parts))
+        + "\n"
         "</body>\n</html>\n"
     )
 
@@ -136,29 +160,55 @@ def _table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> str:
     )
 
 
+def _colours() -> str:
+    """What colour the lines of a chart and their names have, by their number."""
+    light, dark = (
+        "".join(f".c{number} {{ color: {colour} }}\n" for number, colour in enumerate(some))
+        for some in (_COLOURS, _DARK_COLOURS)
+    )
+    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+def _group(group: Group) -> str:
+    body = _charts(group.charts)
+    return f"<h3>{_text(group.title)}</h3>\n{body}" if body and group.title else body
+
+
+def _charts(charts: t.Iterable[Chart]) -> str:
+    figures = "".join(map(_figure, charts))
+    return f'<div class="charts">\n{figures}</div>\n' if figures else ""
+
+
 def _figure(chart: Chart) -> str:
-    """A chart as SVG, or nothing where no curve has two points that can be drawn."""
+    """A chart as SVG with its words beside it, or nothing where no curve has two points that can be drawn."""
     drawn = [Line(line.name, thinned(finite(line.points))) for line in chart.lines]
     drawn = [line for line in drawn if len(line.points) > 1]
     if not drawn:
         return ""
     left, right = _bounds([x for line in drawn for x, _y in line.points])
-    bottom, top = _bounds([y for line in drawn for _x, y in line.points])
+    bottom, top = _bounds([*chart.shown, *(y for line in drawn for _x, y in line.points)])
     curves = "".join(
-        f'<polyline fill="none" stroke="{_COLOURS[number % len(_COLOURS)]}" stroke-width="1.5" points="'
+        f'<polyline class="c{number % len(_COLOURS)}" fill="none" stroke="currentColor" stroke-width="1.5"{_dash(number)} points="'
         + " ".join(f"{_scaled(x, left, right, _WIDTH):.1f},{_HEIGHT - _scaled(y, bottom, top, _HEIGHT):.1f}" for x, y in line.points)
         + '"/>'
         for number, line in enumerate(drawn)
     )  # fmt: skip
-    names = ", ".join(
-        f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">{_text(line.name)}</span>'
+    names = "".join(
+        f'<span class="c{number % len(_COLOURS)}">{_text(line.name)}</span>'
         for number, line in enumerate(drawn)
+        if line.name not in ("", chart.title)
     )
     return (
-        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{curves}</svg>'
-        f"<figcaption>{_text(chart.title)}: {names}, from {bottom:.4g} to {top:.4g}; {_text(chart.across)} "
-        f"{left:.6g} to {right:.6g}</figcaption></figure>\n"
+        f"<figure><figcaption>{_text(chart.title)}</figcaption>\n"
+        f'<div class="y"><span>{top:.4g}</span><span>{bottom:.4g}</span></div>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img">{curves}</svg>\n'
+        f'<div class="x"><span>{left:.6g}</span><span>{_text(chart.across)}</span><span>{right:.6g}</span></div>\n'
+        f'<div class="names">{names}</div></figure>\n'
     )
+
+
+def _dash(number: int) -> str:
+    return f' stroke-dasharray="{4 * (number // len(_COLOURS))} 3"' if number >= len(_COLOURS) else ""
 
 
 def finite(points: t.Sequence[Point]) -> list[Point]:

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Line, page
+from ansible_collections.trainyard.aws.plugins.module_utils._run_usage import usage_groups, usage_ranks
 from ansible_collections.trainyard.aws.plugins.module_utils._runs import attempts_of
 
 try:
@@ -35,11 +36,16 @@ def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]
         Chart(name, "reading", [Line(name, [(float(x), y) for x, y in enumerate(metric.history, start=1)])])
         for name, metric in metrics.items()
     ]
-    usage = read_json_lines(s3, bucket, f"{place}usage-0.jsonl")
+    ranks = usage_ranks(names_at(s3, bucket, f"{place}usage-", place))
+    usage = usage_groups({rank: read_json_lines(s3, bucket, f"{place}usage-{rank}.jsonl") for rank in ranks})
     known = {"metrics": {name: metric.last for name, metric in metrics.items()}, **record}
-    return page(
-        known, [*curves, *usage_charts(usage)], read_json_lines(s3, bucket, f"{place}events-0.jsonl"), last_lines
-    )
+    return page(known, curves, list(read_json_lines(s3, bucket, f"{place}events-0.jsonl")), last_lines, usage)
+
+
+def names_at(s3: Client, bucket: str, prefix: str, place: str) -> list[str]:
+    """The objects that begin with ``prefix``, by their names below ``place``; of very many the first."""
+    answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return [each["Key"][len(place) :] for each in answer.get("Contents", ())]
 
 
 def read_log(s3: Client, bucket: str, keys: t.Iterable[str]) -> tuple[Reader, list[str]]:
@@ -54,38 +60,16 @@ def read_log(s3: Client, bucket: str, keys: t.Iterable[str]) -> tuple[Reader, li
     return reader, list(last)
 
 
-def read_json_lines(s3: Client, bucket: str, key: str) -> list[dict[str, t.Any]]:
+def read_json_lines(s3: Client, bucket: str, key: str) -> t.Iterator[dict[str, t.Any]]:
     """The objects of a file with one on each line; a line that is none, such as a last one cut short, is left out."""
-    body, found = _open(s3, bucket, key), []
+    body = _open(s3, bucket, key)
     for line in body.iter_lines() if body else ():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
-            found.append(entry)
-    return found
-
-
-def usage_charts(usage: t.Sequence[t.Mapping[str, t.Any]]) -> list[Chart]:
-    """How busy the accelerators and processors were, minute by minute."""
-    accelerators: dict[str, list[tuple[float, float]]] = {}
-    processors = []
-    for minute, sample in enumerate(usage):
-        for number, each in enumerate(_list_of_dicts(sample.get("accelerators"))):
-            if isinstance(each.get("utilization_percent"), (int, float)):
-                name = f"{each.get('name', 'accelerator')} {number}"
-                accelerators.setdefault(name, []).append((float(minute), float(each["utilization_percent"])))
-        if isinstance(sample.get("cpu_percent"), (int, float)):
-            processors.append((float(minute), float(sample["cpu_percent"])))
-    return [
-        Chart("accelerators, percent", "minute", [Line(name, points) for name, points in accelerators.items()]),
-        Chart("processors, percent", "minute", [Line("all", processors)]),
-    ]
-
-
-def _list_of_dicts(value: t.Any) -> list[t.Mapping[str, t.Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+            yield entry
 
 
 def _open(s3: Client, bucket: str, key: str) -> t.Any:

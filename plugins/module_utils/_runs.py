@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import math
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import time_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
+from ansible_collections.trainyard.aws.plugins.module_utils._numbers import finite_number
 from ansible_collections.trainyard.aws.plugins.module_utils._offers import columns
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS
 
@@ -183,22 +183,13 @@ def _minute(text: str) -> str:
 
 
 def _took(seconds: t.Any) -> str:
-    known = _finite(seconds)
+    known = finite_number(seconds)
     return "" if known is None else text_of(round(known))
 
 
 def _number(value: t.Any, form: str) -> str:
-    known = _finite(value)
+    known = finite_number(value)
     return "" if known is None else form.format(known)
-
-
-def _finite(value: t.Any) -> float | None:
-    """A number that can be written; JSON of others may hold anything."""
-    try:
-        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _cell(value: t.Any) -> str:

@@ -10,7 +10,7 @@ short_description: Write a page about each run, with its curves, from what the b
 version_added: 1.0.0
 description:
   - Writes C(<run_id>.html) for each run that has a record, with what ran, how it ended, its hyperparameters, the curves of its metrics, how busy
-    accelerators and processors were, what happened, and the end of its log.
+    accelerators, processors, memory, disks and network of each node were and what it cost, what happened, and the end of its log.
   - A page needs no server, asks nobody for anything, and runs nothing. Whatever the run wrote is shown as text.
 notes:
   - Curves are read from the log. Of a log of more than 256 MiB only the end is read.

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
+import re
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _run_report
-from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Line
+from ansible_collections.trainyard.aws.plugins.module_utils._run_report import Chart, Group, Line
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ def test_a_page_tells_what_ran_and_what_came_out() -> None:
         assert told in texts
     for told in ("1.24 USD", "0.1", "0.25", "model/model.pt", "1.5 kB", "0123", "epoch 6/6 loss=0.25", '{"pid": 1}'):
         assert told in texts
-    assert ", from 1 to 3; step 0 to 1" in texts
+    assert texts[texts.index("Curves") + 1 :][:8] == ["loss", "3", "1", "0", "step", "1", "train", "validation"]
 
 
 def test_a_page_asks_nobody_and_runs_nothing() -> None:
@@ -91,7 +92,9 @@ def test_hostile_text_stays_text() -> None:
         "artefacts": [{"path": HOSTILE, "size": HOSTILE, "sha256": HOSTILE}, HOSTILE],
     }
     chart = Chart(HOSTILE, HOSTILE, [Line(HOSTILE, [(0, 1), (1, 2)])])
-    text = page(record, charts=[chart], events=[{"time": HOSTILE, "event": HOSTILE, "detail": HOSTILE}], last_lines=[HOSTILE])  # fmt: skip
+    events = [{"time": HOSTILE, "event": HOSTILE, "detail": HOSTILE}]
+    usage = [Group(HOSTILE, [chart]), Group("Node 1", [chart])]
+    text = page(record, charts=[chart], usage=usage, events=events, last_lines=[HOSTILE])
     seen = Seen(text)
     assert not seen.open
     assert not seen.tags & {"script", "img"}
@@ -118,6 +121,28 @@ def test_a_flat_curve_lies_in_the_middle() -> None:
     assert 'points="8.0,80.0 632.0,80.0"' in page(charts=[Chart("x", "step", [Line("x", [(0, 5), (1, 5)])])])
 
 
+def test_an_axis_has_room_for_what_has_to_be_shown() -> None:
+    text = page(charts=[Chart("x", "step", [Line("x", [(0, 25), (1, 25)])], shown=(0, 100))])
+    assert 'points="8.0,116.0 632.0,116.0"' in text
+    assert "<span>100</span><span>0</span>" in text
+
+
+def test_each_node_has_its_charts() -> None:
+    seen = Seen(page(charts=[], usage=[Group("Node 0", [LOSS]), Group("Node 1", [LOSS, LOSS]), Group("Node 2", [])]))
+    texts = [text.strip() for text in seen.texts if text.strip()]
+    assert texts.index("Utilisation and cost") < texts.index("Node 0") < texts.index("Node 1")
+    assert "Node 2" not in texts
+    assert "Curves" not in texts
+
+
+def test_lines_that_share_a_colour_differ_in_their_dashes() -> None:
+    lines = [Line(str(number), [(0, number), (1, number)]) for number in range(10)]
+    drawn = re.findall(
+        r'<polyline class="(c\d)"[^>]*?( stroke-dasharray="[^"]+")? points', page(charts=[Chart("x", "y", lines)])
+    )
+    assert len(set(drawn)) == 10
+
+
 def test_many_points_become_few_and_keep_their_peak() -> None:
     points = [(float(number), 0.0) for number in range(100_000)]
     points[54_321] = (54_321.0, 9.0)
@@ -135,6 +160,6 @@ def test_whatever_was_recorded_there_is_a_page(points: list[tuple[float, float]]
     seen = Seen(page({**RECORD, **record}, charts=[Chart("loss", "step", [Line("train", points)])]))
     assert not seen.open
     assert seen.tags <= {
-        "html", "head", "meta", "title", "style", "body", "h1", "h2", "span", "p", "table", "tr", "th", "td", "figure",
+        "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "div", "span", "p", "table", "tr", "th", "td", "figure",
         "figcaption", "svg", "polyline", "pre",
     }  # fmt: skip

@@ -20,7 +20,11 @@ def s3(account: Any) -> Any:
     client = account.client("s3")
     client.create_bucket(Bucket=BUCKET)
     usage = [
-        {"time": "t", "accelerators": [{"name": "L4", "utilization_percent": 10 * minute}], "cpu_percent": 50 + minute}
+        {
+            "time": f"2026-11-20T10:0{minute}:00Z",
+            "accelerators": [{"name": "L4", "utilization_percent": 10 * minute}],
+            "cpu_percent": 50 + minute,
+        }
         for minute in range(3)
     ]
     for name, text in {
@@ -28,6 +32,7 @@ def s3(account: Any) -> Any:
         "log.txt": LOG,
         "events-0.jsonl": '{"time": "2026-11-20T10:00:00Z", "event": "started"}\n{"cut sho',
         "usage-0.jsonl": "\n".join(map(json.dumps, usage)),
+        "usage-11.jsonl": "\n".join(map(json.dumps, usage)) + "\n" + "[" * 100_000,
     }.items():
         client.put_object(Bucket=BUCKET, Key=f"runs/digits-001/{name}", Body=text)
     client.put_object(Bucket=BUCKET, Key="runs/going/log.txt", Body=LOG)
@@ -44,9 +49,16 @@ def test_a_run_with_a_record_has_a_page(run_module: Any, account: Any, s3: Any, 
     answer = run_module(run_report, **asked)
     assert (answer["changed"], answer["files"]) == (True, [str(file)])
     text = file.read_text()
-    for told in ("finished", ">loss</span>, from 0.3333 to 1;", ">accuracy</span>", ">L4 0</span>", "from 50 to 52"):
+    for told in (
+        "finished",
+        ">loss</figcaption>",
+        "<span>1</span><span>0.3333</span>",
+        ">accuracy</figcaption>",
+        ">0 L4</span>",
+    ):
         assert told in text
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 6
+    assert text.index("<h3>Node 0</h3>") < text.index("<h3>Node 11</h3>")
     assert "<td>started</td>" in text
     assert "bye &lt;b&gt;" in text
     assert account.writing_calls == []
@@ -55,7 +67,7 @@ def test_a_run_with_a_record_has_a_page(run_module: Any, account: Any, s3: Any, 
 
 
 def test_a_run_of_which_only_the_record_is_left_has_a_page(run_module: Any, s3: Any, tmp_path: Path) -> None:
-    for name in ("log.txt", "events-0.jsonl", "usage-0.jsonl"):
+    for name in ("log.txt", "events-0.jsonl", "usage-0.jsonl", "usage-11.jsonl"):
         s3.delete_object(Bucket=BUCKET, Key=f"runs/digits-001/{name}")
     run_module(run_report, bucket=BUCKET, run_ids=["digits-001"], dest=str(tmp_path))
     assert "<svg" not in (tmp_path / "digits-001.html").read_text()
