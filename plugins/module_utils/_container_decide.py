@@ -254,12 +254,17 @@ def describe(state: State) -> str:
 
 
 def ending_of(
-    state: State, failure: str, stopped: str, lines: t.Sequence[str] = (), missing_outputs: t.Sequence[str] = ()
+    state: State,
+    failure: str,
+    stopped: str,
+    lines: t.Sequence[str] = (),
+    missing_outputs: t.Sequence[str] = (),
+    kernel_lines: t.Sequence[str] = (),
 ) -> Ending:
     """Why the run ended. The run's own word in /opt/ml/output/failure counts more than any guess, a memory limit more than the log.
 
     ``stopped`` says why it was stopped, such as "stopped on request", and is empty where nobody did. ``lines`` are the end of its log.
-    ``missing_outputs`` says which of the files that it was to make it did not.
+    ``missing_outputs`` says which of the files that it was to make it did not, ``kernel_lines`` what the driver of its GPUs reported.
     """
     code = state.exit_code
     if stopped:
@@ -270,7 +275,7 @@ def ending_of(
         return Ending(code, reason, stopped=False, missing_outputs=tuple(missing_outputs))
     if code == 0:
         return Ending(code, "finished", stopped=False)
-    clue = clue_in(lines)
+    clue = clue_in(lines, kernel_lines)
     by_memory = _memory_reason(state)
     reason = failure or by_memory or (clue.reason if clue else _code_reason(code))
     retried = not by_memory and (clue.may_be_retried if clue else code in _CODES_FROM_OUTSIDE and not failure)

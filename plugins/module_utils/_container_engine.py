@@ -45,6 +45,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     Volume,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._ecr_login import login_for
+from ansible_collections.trainyard.aws.plugins.module_utils._kernel_log import xids_between
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_of_document
 from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import (
@@ -79,6 +80,8 @@ _CONNECT_SECONDS = 60
 _FAILURE_BYTES = 1024
 _TAIL_BYTES = 1024 * 1024
 _END_LINES = 2000
+# How long a GPU's error can take to end a training: processes that wait for a lost one give up after ten minutes.
+_KERNEL_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -367,9 +370,18 @@ def _state_of(container: dict[str, t.Any]) -> State:
 
 
 def ending(state: State, lines: t.Sequence[str] = ()) -> Ending:
-    """How a run ended, with what it said itself in its output directory and at the end of its log."""
+    """How a run ended, with what it said itself in its output directory and at the end of its log, and the kernel of its GPUs."""
     failure = _own_words(_failure_file(state.directory))
-    return ending_of(state, failure, _why_stopped(state.directory), lines, _missing_outputs(state.directory))
+    stopped, missing = _why_stopped(state.directory), _missing_outputs(state.directory)
+    return ending_of(state, failure, stopped, lines, missing, _kernel_lines(state))
+
+
+def _kernel_lines(state: State) -> list[str]:
+    started, finished = time_of(state.started_at), time_of(state.finished_at)
+    if not started or not finished or state.exit_code == 0:
+        return []
+    first = max(started.timestamp(), finished.timestamp() - _KERNEL_SECONDS)
+    return [each.text for each in xids_between(state.directory, first, finished.timestamp())]
 
 
 def _missing_outputs(directory: str) -> list[str]:

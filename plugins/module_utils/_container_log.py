@@ -26,6 +26,7 @@ SHOWN_BYTES = 2000
 FLUSH_BYTES = 64 * 1024 * 1024
 MAX_LINES = 20_000
 MAX_BYTES = 4 * 1024 * 1024
+MOST_TAIL = 500_000
 
 _HEADER = struct.Struct(">BxxxL")
 _TIMESTAMP_LENGTH = len("2026-11-20T10:00:00.000000000Z")
@@ -35,9 +36,12 @@ _SECONDS_LENGTH = len("2026-11-20T10:00:00")
 START = Cursor("", 0)
 
 
-def frames_of(chunks: t.Iterable[bytes]) -> t.Iterator[Frame]:
-    """The frames of a multiplexed stream, wherever its bytes were split on the way. What is not whole at the end is left out."""
-    buffer = bytearray()
+def frames_of(chunks: t.Iterable[bytes], since: str = "") -> t.Iterator[Frame]:
+    """The frames of a multiplexed stream, wherever its bytes were split on the way. What is not whole at the end is left out.
+
+    Of those before ``since`` only the first comes: it tells how far back the stream reaches.
+    """
+    buffer, oldest, first = bytearray(), since.encode("ascii"), True
     for chunk in chunks:
         buffer += chunk
         start = 0
@@ -46,6 +50,10 @@ def frames_of(chunks: t.Iterable[bytes]) -> t.Iterator[Frame]:
             end = start + _HEADER.size + size
             if end > len(buffer):
                 break
+            if not first and buffer[start + _HEADER.size : start + _HEADER.size + _TIMESTAMP_LENGTH] < oldest:
+                start = end
+                continue
+            first = False
             stamp, dummy, data = bytes(buffer[start + _HEADER.size : end]).partition(b" ")
             yield Frame(stream, stamp.decode("ascii"), data)
             start = end
@@ -90,6 +98,24 @@ def epoch_of(timestamp: str) -> str:
 def before(timestamp: str, seconds: int) -> str:
     moment = datetime.strptime(timestamp[:_SECONDS_LENGTH], _SECONDS_FORMAT) - timedelta(seconds=seconds)
     return moment.strftime(_SECONDS_FORMAT) + timestamp[_SECONDS_LENGTH:]
+
+
+def tail_to_cursor(cursor: Cursor, now: str) -> int:
+    """How many last frames of a log most likely reach back to a cursor.
+
+    Docker finds the last frames at once, and a moment only by reading the whole log up to it.
+    """
+    waited = max(0, _seconds_of(now) - _seconds_of(cursor.since))
+    return 1000 + int(1.5 * cursor.seen * (1 + waited / LAG_SECONDS))
+
+
+def reaches(oldest: str, cursor: Cursor) -> bool:
+    """Whether frames from ``oldest`` on are all those after a cursor: no frame lies further back than frames are late."""
+    return oldest < before(cursor.since, LAG_SECONDS)
+
+
+def _seconds_of(timestamp: str) -> int:
+    return calendar.timegm(datetime.strptime(timestamp[:_SECONDS_LENGTH], _SECONDS_FORMAT).timetuple())
 
 
 def cursor_at_tail(frames: t.Iterable[Frame]) -> Cursor:
@@ -157,16 +183,37 @@ class Batch:
         self._stamps.append(frame.timestamp)
         if index < self._cursor.seen:
             return
+        if not self._open and b"\r" not in frame.data and len(frame.data) <= SHOWN_BYTES and not is_partial(frame):
+            # As nearly all are: a short line that is whole.
+            data = frame.data.rstrip(b"\n")
+            self._last_completed = index
+            self._append(Line(data, len(data)))
+            return
         line = self._open.setdefault(frame.stream, _OpenLine(index))
         line.add(frame.data)
         if not is_partial(frame):
             self._last_completed = index
             self._complete(frame.stream)
 
+    def fill(self, frames: t.Iterable[Frame], at_tail: bool = False) -> bool:
+        """Take until it is enough. False where the frames are the last of a log and do not reach back to the cursor."""
+        for number, frame in enumerate(frames):
+            if at_tail and number == 0 and not reaches(frame.timestamp, self._cursor):
+                return False
+            if frame.timestamp >= self._cursor.since:
+                self.add(frame)
+            if self.full:
+                break
+        return True
+
     @property
     def full(self) -> bool:
         """Whether more would be too much for one answer; the rest is for the next look."""
         return len(self.lines) >= MAX_LINES or self._size >= MAX_BYTES or self._oversized
+
+    def is_behind(self, moment: str) -> bool:
+        """Whether more is there already: what was seen before has not all come again, or the last frame was written before a moment."""
+        return len(self._stamps) < self._cursor.seen or (bool(self._stamps) and self._stamps[-1] < moment)
 
     @property
     def waits_for_rest(self) -> bool:
@@ -187,7 +234,9 @@ class Batch:
         return self._cursor_after(self._stamps[:first_open])
 
     def _complete(self, stream: int) -> None:
-        line = self._open.pop(stream).line()
+        self._append(self._open.pop(stream).line())
+
+    def _append(self, line: Line) -> None:
         self.lines.append(line)
         self._size += len(line.data)
 

@@ -18,12 +18,14 @@ import typing as t
 from urllib.parse import quote, urlencode
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_log import (
+    MOST_TAIL,
     START,
     Batch,
     cursor_at_tail,
     epoch_of,
     frames_of,
     is_of_earlier,
+    tail_to_cursor,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
     LABEL_PREFIX,
@@ -36,10 +38,14 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 )
 
 BATCH_SECONDS = 0.15
+BEHIND_SECONDS = 1
+CATCH_UP_SECONDS = 5
+_MORE = 16
 _REST_SECONDS = 0.05
 _ANSWER_SECONDS = 60
 _READ_SIZE = 256 * 1024
 _STATUS_CHARACTERS = 64 * 1024
+_ENDED = ("exited", "dead")
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -55,16 +61,59 @@ class _SocketConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def socket_path() -> str:
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").replace("unix://", "", 1)
+
+
+def mounted_directories() -> set[str]:
+    """The directories of this node that a container reads or writes, or one that ended and that the node itself may start again."""
+    connection = _SocketConnection(socket_path())
+    try:
+        connection.request("GET", "/containers/json?all=1")
+        answer = connection.getresponse()
+        containers = json.loads(answer.read()) if answer.status == http.client.OK else None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _engine_away("Cannot see which directories are in use", error) from error
+    finally:
+        connection.close()
+    if containers is None:
+        raise _engine_away("Cannot see which directories are in use", f"status {answer.status}")
+    living = [each for each in containers if each.get("State") not in _ENDED or _comes_back(each.get("Labels") or {})]
+    return {mount["Source"] for each in living for mount in each.get("Mounts") or () if mount.get("Source")}
+
+
+def _comes_back(labels: t.Mapping[str, str]) -> bool:
+    status = _status_in(labels.get(LABEL_PREFIX + "directory", ""))
+    return bool(status) and status.get("state") != "ended"
+
+
+def _status_in(directory: str) -> dict[str, t.Any]:
+    """What watches over a run says of it in the run's directory; nothing where it says nothing."""
+    try:
+        with open(os.path.join(directory, "status.json"), encoding="utf-8") as file:
+            found = json.loads(file.read(_STATUS_CHARACTERS))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _engine_away(what: str, why: object) -> EngineAway:
+    return EngineAway(
+        what,
+        f"Docker does not answer on {socket_path()} ({getattr(why, 'strerror', None) or why}).",
+        "See `systemctl status docker` on the node, and run the task with become: true.",
+    )
+
+
 class LogReader:
     """Reads the log of one run's container."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self._socket = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").replace("unix://", "", 1)
 
     def running(self) -> bool:
         """Whether the container has not ended."""
-        return self._container()["State"]["Status"] not in ("exited", "dead")
+        return self._container()["State"]["Status"] not in _ENDED
 
     def attempt(self) -> int:
         """Which attempt of the run the container is."""
@@ -73,12 +122,9 @@ class LogReader:
     def status(self) -> dict[str, t.Any]:
         """What watches over the run on this node says of it; nothing where it says nothing."""
         try:
-            directory = self._container()["Config"]["Labels"][LABEL_PREFIX + "directory"]
-            with open(os.path.join(directory, "status.json"), encoding="utf-8") as file:
-                found = json.loads(file.read(_STATUS_CHARACTERS))
-        except (TrainingError, KeyError, OSError, ValueError, RecursionError):
+            return _status_in(self._container()["Config"]["Labels"][LABEL_PREFIX + "directory"])
+        except (TrainingError, KeyError, OSError):
             return {}
-        return found if isinstance(found, dict) else {}
 
     def tail(self, count: int) -> Cursor:
         """The cursor in front of the last ``count`` lines."""
@@ -91,14 +137,27 @@ class LogReader:
         """Lines after the cursor, as soon as there are some; the cursor after them; whether that was all for ever."""
         if is_of_earlier(cursor, self._container().get("Created", "")):
             cursor = START
-        since = epoch_of(cursor.since) if cursor.since else "0"
-        batch = Batch(cursor)
-        with self._get("logs", since=since, follow=1) as answer:
-            look = _Look(answer, batch, wait_seconds)
-            look.fill()
+        look, batch = self._look_at_tail(cursor, wait_seconds) or self._look_since(cursor, wait_seconds)
         ended = look.at_end and not self.running()
         after = batch.finish(ended)
         return batch.lines, after, ended
+
+    def _look_at_tail(self, cursor: Cursor, wait_seconds: float) -> tuple[_Look, Batch] | None:
+        """A look at the last frames, None where these do not reach back to the cursor."""
+        likely = tail_to_cursor(cursor, _moment(0)) if cursor.since else MOST_TAIL + 1
+        # A log that has just become faster needs more than the cursor lets expect.
+        for tail in (each for each in (likely, likely * _MORE) if each <= MOST_TAIL):
+            with self._get("logs", tail=tail, follow=1) as answer:
+                look = _Look(answer, Batch(cursor), wait_seconds)
+                if look.fill(cursor.since):
+                    return look, look.batch
+        return None
+
+    def _look_since(self, cursor: Cursor, wait_seconds: float) -> tuple[_Look, Batch]:
+        with self._get("logs", since=epoch_of(cursor.since) if cursor.since else "0", follow=1) as answer:
+            look = _Look(answer, Batch(cursor), wait_seconds)
+            look.fill()
+            return look, look.batch
 
     def all_frames(self) -> t.Iterator[Frame]:
         with self._get("logs", follow=0) as answer:
@@ -111,17 +170,13 @@ class LogReader:
     def _get(self, what: str, **query: t.Any) -> _Answer:
         try:
             return _Answer(
-                _SocketConnection(self._socket),
+                _SocketConnection(socket_path()),
                 f"/containers/{quote(NAME_PREFIX + self._run_id)}/{what}",
                 self._run_id,
                 query,
             )
         except OSError as error:
-            raise EngineAway(
-                f'Cannot read the log of run "{self._run_id}"',
-                f"Docker does not answer on {self._socket} ({error.strerror or error}).",
-                "See `systemctl status docker` on the node, and run the task with become: true.",
-            ) from error
+            raise _engine_away(f'Cannot read the log of run "{self._run_id}"', error) from error
 
 
 class _Answer:
@@ -161,27 +216,35 @@ class _Answer:
         return self.response.read1(_READ_SIZE)
 
 
+def _moment(seconds: float) -> str:
+    """So many seconds from now as Docker writes it, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
 class _Look:
     """One look at a log that may never end: until there is something to show, or until it is time."""
 
     def __init__(self, answer: _Answer, batch: Batch, wait_seconds: float) -> None:
         self._answer = answer
-        self._batch = batch
+        self.batch = batch
         self._deadline = time.monotonic() + wait_seconds
+        self._last_call = self._deadline + CATCH_UP_SECONDS
         self.at_end = False
 
-    def fill(self) -> None:
-        for frame in frames_of(self._chunks()):
-            self._batch.add(frame)
-            if self._batch.full:
-                return
+    def fill(self, since: str = "") -> bool:
+        """False if the answer is of the last frames, and begins too late to hold all that came since then."""
+        return self.batch.fill(frames_of(self._chunks(), since), at_tail=bool(since))
+
+    def _is_behind(self, now: float) -> bool:
+        """What was written long ago need not wait for the next look."""
+        return now < self._last_call and self.batch.is_behind(_moment(-BEHIND_SECONDS))
 
     def _chunks(self) -> t.Iterator[bytes]:
         while True:
             now = time.monotonic()
-            if self._batch.lines:
+            if self.batch.lines:
                 self._deadline = min(self._deadline, now + BATCH_SECONDS)
-            if now >= self._deadline and not self._batch.waits_for_rest:
+            if now >= self._deadline and not self.batch.waits_for_rest and not self._is_behind(now):
                 return
             try:
                 chunk = self._answer.next_chunk(max(self._deadline - now, _REST_SECONDS))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 MAX_METRICS = 32
 MAX_HISTORY = 128
 READ_CHARACTERS = 1000
-READ_LINES = 1000
+READ_LINES = 250
 POSITION_NAMES = ("epoch", "epochs", "step", "steps")
 
 _INTEGER = r"([0-9]{1,12})"

@@ -11,6 +11,7 @@ import unicodedata
 from collections import deque
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
+from ansible_collections.trainyard.aws.plugins.module_utils._numbers import finite_number
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import Metric, Progress
 
 CHART_WIDTH = 16
@@ -190,9 +191,9 @@ def _accelerators(found: t.Any) -> str:
     each = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     if not each:
         return ""
-    use = [value for value in (_finite(one.get("utilization_percent")) for one in each) if value is not None]
-    memory = [_finite(one.get("memory_used_mib")) for one in each]
-    total = [_finite(one.get("memory_total_mib")) for one in each]
+    use = [value for value in (finite_number(one.get("utilization_percent")) for one in each) if value is not None]
+    memory = [finite_number(one.get("memory_used_mib")) for one in each]
+    total = [finite_number(one.get("memory_total_mib")) for one in each]
     words = [f"{len(each)} accelerators" if len(each) > 1 else "accelerator"]
     if use:
         words.append(f"{sum(use) / len(use):.0f} %")
@@ -202,7 +203,7 @@ def _accelerators(found: t.Any) -> str:
 
 
 def _costs(status: t.Mapping[str, t.Any], seconds_left: float | None) -> str:
-    so_far, price = _finite(status.get("cost_usd")), _finite(status.get("price_per_hour_usd"))
+    so_far, price = finite_number(status.get("cost_usd")), finite_number(status.get("price_per_hour_usd"))
     if so_far is None:
         return ""
     if price is None or seconds_left is None:
@@ -217,13 +218,3 @@ def _checkpoint(status: t.Mapping[str, t.Any]) -> str:
         return ""
     late = ", copies are late" if status.get("copies_late") is True else ""
     return f"checkpoint {sanitise(name)[:_SHOWN_NAME]}{late}"
-
-
-def _finite(value: t.Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import docker
 
+from tests.benchmarks.tables import table
 from tests.e2e.driver import Stack, end
 
 STAMPED = re.compile(r"^stamp (\d+\.\d+) (\d+)\s*$")
@@ -147,17 +148,20 @@ def _node_cpu(stack: Stack) -> float:
     raise SystemExit(f"no box has the address {address}")
 
 
-def print_following(found: dict[str, list[Followed]]) -> None:
-    if not found:
-        return
-    print(
-        f"\n{'followed':<30}{'seconds':>9}{'median':>9}{'99 %':>9}{'lost':>7}{'twice':>7}{'CPU node':>10}{'CPU here':>10}"
+def following_table(found: dict[str, list[Followed]]) -> list[str]:
+    head = ("followed", "written in", "median", "99 %", "lost", "repeated", "CPU node", "CPU here")
+    return table("A followed log: lateness and processor time, seconds", head, map(_row, found, found.values()))
+
+
+def _row(name: str, rounds: list[Followed]) -> tuple[str, ...]:
+    delays = [delay for one in rounds for delay in one.delays]
+    return (
+        name,
+        f"{statistics.mean(one.seconds for one in rounds):.1f}",
+        f"{statistics.median(delays):.2f}",
+        f"{statistics.quantiles(delays, n=100)[98]:.2f}",
+        str(sum(one.lost for one in rounds)),
+        str(sum(one.repeated for one in rounds)),
+        f"{statistics.mean(one.node_cpu for one in rounds):.1f}",
+        f"{statistics.mean(one.controller_cpu for one in rounds):.2f}",
     )
-    for name, rounds in found.items():
-        delays = [delay for one in rounds for delay in one.delays]
-        print(
-            f"{name:<30}{statistics.mean(one.seconds for one in rounds):>9.1f}{statistics.median(delays):>9.3f}"
-            f"{statistics.quantiles(delays, n=100)[98]:>9.3f}{sum(one.lost for one in rounds):>7}"
-            f"{sum(one.repeated for one in rounds):>7}{statistics.mean(one.node_cpu for one in rounds):>10.2f}"
-            f"{statistics.mean(one.controller_cpu for one in rounds):>10.2f}"
-        )

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 import typing as t
+from collections import deque
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -431,6 +434,47 @@ def test_a_secret_log_has_no_progress(screen: list[str]) -> None:
     task.action._task.no_log = True
     task.run()
     assert not [text for text in screen if "epoch" in text]
+
+
+class LongLog:
+    """The answers about a run that has written a million lines, made only when they are asked for. What is held by then is noted."""
+
+    LOOKS, LINES = 50, 20_000
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.held: list[int] = []
+        self._usual = [f"step {number:06} loss 0.25" for number in range(self.LINES - 200)]
+
+    def pop(self, place: int) -> dict[str, t.Any]:
+        self.looks += 1
+        if self.looks == 1:
+            return RUNNING
+        if self.looks > self.LOOKS + 1:
+            return ENDED
+        gc.collect()
+        self.held.append(tracemalloc.get_traced_memory()[0])
+        new = [f"epoch {self.looks:06} loss 0.{number:06} loss{self.looks:06}{number:06}=0.5" for number in range(200)]
+        return lines(*self._usual, *new, cursor=f"{self.looks:06}", ended=self.looks > self.LOOKS)
+
+
+def test_a_log_of_any_length_takes_the_same_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(plugin.display, "display", lambda text, **options: None)
+    monkeypatch.setattr(plugin, "_TERMINAL", True)
+    monkeypatch.setattr(plugin.C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    log = LongLog()
+    task = Task({"run_id": "a"}, t.cast("list[t.Any]", log))
+    task.asked = t.cast("list[t.Any]", deque(maxlen=1))
+    tracemalloc.start()
+    try:
+        task.run()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(log.held) == log.LOOKS
+    # Half a million lines more hold not even a tenth of a byte each, and at no time is there more than one answer.
+    assert max(log.held[25:]) - max(log.held[5:25]) < 20_000
+    assert peak < 4_000_000
 
 
 def test_a_line_is_written_at_once_where_there_is_no_terminal() -> None:

@@ -40,18 +40,14 @@ def on_the_wire(frames: t.Iterable[Frame]) -> bytes:
     return b"".join(struct.pack(">BxxxL", stream, len(payload)) + payload for stream, payload in payloads)
 
 
-def look(everything: t.Sequence[Frame], cursor: Cursor, ended: bool) -> tuple[list[Line], Cursor]:
-    """What the engine does with Docker: ask from a moment on, take until it is enough."""
+def look(everything: t.Sequence[Frame], cursor: Cursor, ended: bool, tail: int = 0) -> tuple[list[Line], Cursor]:
+    """What the engine does with Docker: ask for the last frames, or else from a moment on, and take until it is enough."""
     batch = log.Batch(cursor)
-    complete = True
-    for frame in everything:
-        if frame.timestamp < cursor.since:
-            continue
-        batch.add(frame)
-        if batch.full:
-            complete = False
-            break
-    after = batch.finish(ended and complete)
+    wire = on_the_wire(everything[-tail:]) if tail else b""
+    if not (tail and cursor.since and batch.fill(log.frames_of([wire], cursor.since), at_tail=True)):
+        batch = log.Batch(cursor)
+        batch.fill(frame for frame in everything if frame.timestamp >= cursor.since)
+    after = batch.finish(ended and not batch.full)
     return batch.lines, after
 
 
@@ -97,10 +93,11 @@ def test_any_sequence_of_looks_shows_every_byte_once(data: t.Any, written: list[
         patch.setattr(log, "MAX_LINES", most)
         while there < len(frames):
             there = data.draw(st.integers(there + 1, len(frames)), label="frames there")
-            lines, cursor = look(frames[:there], cursor, ended=False)
+            tail = data.draw(st.integers(0, len(frames)), label="frames from the end")
+            lines, cursor = look(frames[:there], cursor, ended=False, tail=tail)
             shown += [line.data for line in lines]
         for _ in range(len(frames) + 1):
-            lines, cursor = look(frames, log.parse_cursor(log.format_cursor(cursor)), ended=True)
+            lines, cursor = look(frames, log.parse_cursor(log.format_cursor(cursor)), ended=True, tail=len(frames))
             shown += [line.data for line in lines]
     for stream, letters in ((1, b"abc"), (2, b"123")):
         seen = b"".join(line for line in shown if set(line) <= set(letters))
@@ -213,6 +210,25 @@ def test_half_a_line_waits_for_its_rest() -> None:
     after = batch.finish(ended=False)
     assert [line.data for line in batch.lines] == [b"whole"]
     assert after == Cursor(stamp(3000), 1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "tail"),
+    [
+        pytest.param(8, "2026-11-20T10:00:02Z", 1024, id="slow"),
+        pytest.param(20_000, "2026-11-20T10:00:02Z", 61_000, id="a burst"),
+        pytest.param(20_000, "2026-11-20T10:00:12Z", 211_000, id="a burst that went on meanwhile"),
+        pytest.param(20_000, "2026-11-20T09:00:00Z", 31_000, id="a clock that was put back"),
+    ],
+)
+def test_how_many_last_frames_reach_back(seen: int, now: str, tail: int) -> None:
+    assert log.tail_to_cursor(Cursor("2026-11-20T10:00:00.000000000Z", seen), now) == tail
+
+
+def test_a_tail_reaches_back_only_if_nothing_can_lie_before_it() -> None:
+    cursor = Cursor("2026-11-20T10:00:30.000000000Z", 5)
+    assert log.reaches("2026-11-20T10:00:27.999999999Z", cursor)
+    assert not log.reaches("2026-11-20T10:00:28.000000000Z", cursor)
 
 
 def test_a_cursor_never_goes_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socketserver
 import struct
 import threading
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_log as log
-from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
+from ansible_collections.trainyard.aws.plugins.module_utils import _container_socket as socket_module
+from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader, mounted_directories
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import EngineAway, TrainingError
 
 
@@ -35,6 +37,7 @@ class Docker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.labels: dict[str, str] = {}
         self.created = "2026-11-20T09:00:00Z"
         self.asked: list[str] = []
+        self.containers: list[dict[str, t.Any]] = []
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         """The reader hangs up in the middle of a log: that is its way."""
@@ -45,7 +48,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        if "/containers/trainyard-run-a/" not in self.path:
+        if self.path == "/containers/json?all=1":
+            self._send_json(self.server.containers)
+        elif "/containers/trainyard-run-a/" not in self.path:
             self.send_error(404)
         elif "/json" in self.path:
             self._send_state()
@@ -58,7 +63,10 @@ class Handler(BaseHTTPRequestHandler):
             "Config": {"Labels": self.server.labels},
             "Created": self.server.created,
         }
-        body = json.dumps(state).encode()
+        self._send_json(state)
+
+    def _send_json(self, value: t.Any) -> None:
+        body = json.dumps(value).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -146,6 +154,47 @@ def test_what_was_seen_is_skipped(docker: Docker) -> None:
     assert any("since=1795168801.000000000" in path for path in docker.asked)
 
 
+def test_a_look_reads_no_more_of_a_long_log_than_its_end(docker: Docker) -> None:
+    cursor = log.parse_cursor("2026-11-20T10:00:10.000000000Z+1")
+    docker.pieces = [(0, b"".join(frame(second, f"{second}\n".encode()) for second in (7, 9, 10, 11)))]
+    lines, after, _ = LogReader("a").read(cursor, 5)
+    assert [line.data for line in lines] == [b"11"]
+    assert (after.since, after.seen) == (cursor.since, 2)
+    asked = [path for path in docker.asked if "/logs?" in path]
+    assert len(asked) == 1
+    assert "tail=" in asked[0]
+    assert "since=" not in asked[0]
+
+
+def test_where_the_end_does_not_reach_back_more_of_it_is_asked_for_and_then_the_moment(docker: Docker) -> None:
+    cursor = log.parse_cursor("2026-11-20T10:00:10.000000000Z+1")
+    docker.pieces = [(0, frame(10, b"10\n") + frame(11, b"11\n"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket_module, "_moment", lambda seconds: "2026-11-20T10:00:12Z")
+        lines, _, _ = LogReader("a").read(cursor, 5)
+    assert [line.data for line in lines] == [b"11"]
+    asked = [re.findall("(tail|since)=([0-9]+)", path)[0] for path in docker.asked if "/logs?" in path]
+    assert asked == [("tail", "1003"), ("tail", "16048"), ("since", "1795168810")]
+
+
+def test_who_waits_for_nothing_gets_what_is_there(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_module, "_REST_SECONDS", 30)  # however slow this machine is
+    docker.pieces = [(0, frame(second, f"{second}\n".encode())) for second in (5, 6, 7, 10, 11, 12)]
+    cursor = log.parse_cursor("2026-11-20T10:00:10.000000000Z+2")
+    assert [line.data for line in LogReader("a").read(cursor, 0)[0]] == [b"12"]
+
+
+def test_what_was_written_long_ago_comes_in_one_look(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes in pieces that are further apart than a look waits for more."""
+    monkeypatch.setattr(socket_module, "BATCH_SECONDS", 0.0)
+    monkeypatch.setattr(socket_module, "_REST_SECONDS", 30)  # however slow this machine is
+    docker.pieces = [(0, frame(number, b"line\n")) for number in range(5)]
+    monkeypatch.setattr(socket_module, "_moment", lambda seconds: "2026-11-20T10:00:04Z")
+    assert len(LogReader("a").read(log.START, 5)[0]) == 5
+    monkeypatch.setattr(socket_module, "CATCH_UP_SECONDS", -10)
+    assert len(LogReader("a").read(log.START, 5)[0]) < 5
+
+
 def test_tail_is_in_front_of_the_last_lines(docker: Docker) -> None:
     docker.pieces = [(0, frame(3, b"three\n") + frame(4, b"four\n"))]
     assert LogReader("a").tail(2).since == "2026-11-20T10:00:03.000000000Z"
@@ -188,7 +237,31 @@ def test_status_of_a_run_that_is_gone(docker: Docker) -> None:
     assert LogReader("b").status() == {}
 
 
+def test_mounted_is_what_lives_or_is_tried_again(docker: Docker, tmp_path: Path) -> None:
+    def container(state: str, supervised: str = "") -> dict[str, t.Any]:
+        directory = tmp_path / f"{state}-{supervised}"
+        directory.mkdir()
+        if supervised:
+            (directory / "status.json").write_text(json.dumps({"state": supervised}))
+        return {
+            "State": state,
+            "Labels": {"trainyard.directory": str(directory)},
+            "Mounts": [{"Type": "bind", "Source": f"/cache/{state}-{supervised}"}, {"Type": "tmpfs", "Source": ""}],
+        }
+
+    docker.containers = [
+        *(container(state) for state in ("running", "created", "paused", "exited", "dead")),
+        *(container("exited", supervised) for supervised in ("trying_again", "ended")),
+        {"State": "running", "Labels": None, "Mounts": None},
+    ]
+    assert mounted_directories() == {
+        f"/cache/{name}" for name in ("running-", "created-", "paused-", "exited-trying_again")
+    }
+
+
 def test_a_docker_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
     with pytest.raises(EngineAway, match="Docker does not answer"):
         LogReader("a").read(log.START, 0)
+    with pytest.raises(EngineAway, match="Cannot see which directories are in use"):
+        mounted_directories()
