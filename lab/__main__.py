@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab import daemon, images, preflight
 from lab.errors import LabError
+from lab.latency import NOW, TABLES
 from lab.settings import DEFAULT_PORT, DEFAULT_STATE, Settings
 from lab.sweep import Swept, sweep
 
@@ -51,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, parents=[common], help=text, description=text)
         verb.set_defaults(run=run)
+        if name == "up":
+            add_latency(verb)
         if name == "down":
             verb.add_argument(
                 "--purge",
@@ -58,15 +61,21 @@ def parser() -> argparse.ArgumentParser:
                 help="also remove the container images that were pushed to the lab's registry",
             )
     hidden = verbs.add_parser("serve", parents=[common])  # the background process itself; `up` starts it
+    add_latency(hidden)
     hidden.set_defaults(run=serve)
     return top
 
 
-def up(settings: Settings, _: argparse.Namespace) -> int:
+def add_latency(verb: argparse.ArgumentParser) -> None:
+    text = "how long calls and transitions take: aws is 80 ms a call, 60 s for a NAT gateway (default: %(default)s)"
+    verb.add_argument("--latency", default="none", choices=tuple(TABLES), help=text)
+
+
+def up(settings: Settings, arguments: argparse.Namespace) -> int:
     say = stages()
     found = daemon.status(settings)
     if found:
-        say(f"already up at {found['endpoint']}, pid {found['pid']}")
+        say(f"already up at {found['endpoint']}, pid {found['pid']}, latency {found['latency']}")
         return 0
     client = preflight.docker_client()
     daemon.stop(settings)
@@ -80,7 +89,7 @@ def up(settings: Settings, _: argparse.Namespace) -> int:
         print(f"lab: {fault.what} Fix: {fault.fix}", file=sys.stderr)
     if any(fault.fatal for fault in faults):
         return 1
-    found = daemon.start(settings, [])
+    found = daemon.start(settings, ["--latency", arguments.latency])
     say(f"AWS account at {found['endpoint']}, public addresses {found['public_range']}, log {settings.log_file}")
     print(f"lab: use it with: source {settings.env_file}")
     return 0
@@ -121,9 +130,10 @@ def build_images(_settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
-def serve(settings: Settings, _: argparse.Namespace) -> int:
+def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     from lab import server
 
+    NOW.choose(arguments.latency)
     client = preflight.docker_client()
     server.serve(settings, client, images.build(client, print))
     return 0

@@ -18,6 +18,7 @@ from lab import capacity, laws, market, permissions, schedules, shims, spot, tra
 from lab.addresses import AddressPool, host_ranges
 from lab.calls import Call, error_code
 from lab.errors import Answer, typed_error
+from lab.launches import ENDING
 from lab.metadata import instance_at
 from lab.patching import regional_backends
 from lab.reach import reaches_service
@@ -109,7 +110,7 @@ class Account:
         """An instance whose box cannot start ends as EC2 ends one whose host is broken."""
         with self.lock:
             instance = find_instance(instance_id)
-            if instance is not None and instance.state != "terminated":
+            if instance is not None and instance.state not in ENDING:
                 instance.terminate()
                 explain(instance, "Server.InternalError", why)
 

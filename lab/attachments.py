@@ -16,8 +16,9 @@ from moto.ec2.models.instances import Instance
 from moto.efs.exceptions import MountTargetNotFound
 from moto.efs.models import EFSBackend
 
+from lab.latency import NOW
 from lab.patching import replaces
-from lab.transitions import SECONDS_TO_RELEASE, after
+from lab.transitions import after, linger
 
 # moto's own methods, before laws and shims are laid over them.
 original_disassociate = EC2Backend.disassociate_address
@@ -26,9 +27,10 @@ original_delete_interface = EC2Backend.delete_network_interface
 
 def install() -> None:
     _put_nat_gateways_inside_their_subnet()
-    _let_nat_gateways_go_slowly()
+    _let_nat_gateways_come_and_go_slowly()
     _let_interfaces_go_slowly()
-    _let_mount_targets_go_slowly()
+    _let_mount_targets_come_and_go_slowly()
+    _let_file_systems_come_and_go_slowly()
     _delete_interfaces_with_their_instance()
     _forget_associations_of_deleted_subnets()
 
@@ -57,8 +59,15 @@ def _put_nat_gateways_inside_their_subnet() -> None:
         return nat
 
 
-def _let_nat_gateways_go_slowly() -> None:
+def _let_nat_gateways_come_and_go_slowly() -> None:
     """A deleted NAT gateway is `deleting` first and holds interface and address; moto keeps both for ever."""
+
+    @replaces(EC2Backend, "create_nat_gateway")
+    def nat_pending(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        nat = original(self, *args, **kwargs)
+        if nat.state == "available":
+            linger(nat, "state", "pending", NOW.waits.nat_gateway_pending)
+        return nat
 
     @replaces(EC2Backend, "delete_nat_gateway")
     def nat_deleting(original: Any, self: Any, nat_gateway_id: str) -> Any:
@@ -73,7 +82,7 @@ def _let_nat_gateways_go_slowly() -> None:
             if not failed:
                 release_nat_gateway(self, nat)
 
-        after(SECONDS_TO_RELEASE, deleted)
+        after(NOW.waits.nat_gateway_deleting, deleted)
         return nat
 
 
@@ -88,10 +97,10 @@ def _let_interfaces_go_slowly() -> None:
             for address in self.private_ip_addresses:
                 self.subnet.del_subnet_ip(address["PrivateIpAddress"])
 
-        after(SECONDS_TO_RELEASE, gone)
+        after(NOW.waits.interface_releasing, gone)
 
 
-def _let_mount_targets_go_slowly() -> None:
+def _let_mount_targets_come_and_go_slowly() -> None:
     """A deleted mount target is `deleting` first; its interface belongs to EFS, so nobody else may delete it."""
 
     @replaces(EFSBackend, "create_mount_target")
@@ -99,6 +108,7 @@ def _let_mount_targets_go_slowly() -> None:
         target = original(self, *args, **kwargs)
         interface = self.ec2_backend.get_network_interface(target.network_interface_id)
         manage(interface, "efs", f"EFS mount target for {target.file_system_id} ({target.mount_target_id})")
+        linger(target, "life_cycle_state", "creating", NOW.waits.mount_target_creating)
         return target
 
     @replaces(EFSBackend, "delete_mount_target")
@@ -108,7 +118,27 @@ def _let_mount_targets_go_slowly() -> None:
             raise MountTargetNotFound(mount_target_id)
         if target.life_cycle_state != "deleting":
             target.life_cycle_state = "deleting"
-            after(SECONDS_TO_RELEASE, lambda: original(self, mount_target_id))
+            after(NOW.waits.mount_target_deleting, lambda: original(self, mount_target_id))
+
+
+def _let_file_systems_come_and_go_slowly() -> None:
+    """A file system is `creating` first, and `deleting` before it is gone."""
+
+    @replaces(EFSBackend, "create_file_system")
+    def file_system_creating(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        file_system = original(self, *args, **kwargs)
+        linger(file_system, "life_cycle_state", "creating", NOW.waits.file_system_creating)
+        return file_system
+
+    @replaces(EFSBackend, "delete_file_system")
+    def file_system_later(original: Any, self: Any, file_system_id: str) -> None:
+        file_system = self.file_systems_by_id.get(file_system_id)
+        seconds = NOW.waits.file_system_deleting
+        if file_system is None or file_system.number_of_mount_targets or not seconds:
+            original(self, file_system_id)
+        elif file_system.life_cycle_state != "deleting":
+            file_system.life_cycle_state = "deleting"
+            after(seconds, lambda: original(self, file_system_id))
 
 
 def manage(interface: Any, kind: str, description: str) -> None:
@@ -145,7 +175,7 @@ def _delete_interfaces_with_their_instance() -> None:
         ]:
             original_disassociate(self.ec2_backend, association_id=address.association_id)
         for nic in [nic for nic in self.nics.values() if not nic.delete_on_termination]:
-            after(SECONDS_TO_RELEASE, lambda nic=nic: detach(nic))
+            after(NOW.waits.interface_releasing, lambda nic=nic: detach(nic))
         return original(self)
 
 

@@ -17,8 +17,9 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, EC2_RESOURCE_TO_PREFIX, generic_filter, random_id
 
 from lab.attachments import manage, original_delete_interface
+from lab.latency import SECONDS_TO_RELEASE
 from lab.patching import replaces, state_of
-from lab.transitions import SECONDS_TO_RELEASE, after
+from lab.transitions import after
 
 SECONDS_TO_CREATE = 1.0
 

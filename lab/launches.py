@@ -11,14 +11,20 @@ from typing import Any
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance
 
+from lab.latency import NOW
 from lab.patching import replaces
+from lab.transitions import linger
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
+ENDING = ("shutting-down", "terminated")
 
 
 def install() -> None:
     _change_groups_of_a_running_instance()
     _give_every_instance_its_profile()
     _count_reboots()
-    _terminate_again_in_peace()
+    _terminate_once_and_slowly()
+    _let_instances_come_slowly()
 
 
 def _change_groups_of_a_running_instance() -> None:
@@ -59,9 +65,33 @@ def _count_reboots() -> None:
         self.lab_boots = getattr(self, "lab_boots", 0) + 1
 
 
-def _terminate_again_in_peace() -> None:
+def _terminate_once_and_slowly() -> None:
     """A second TerminateInstances changes nothing; moto frees the address once more, which may be another's by now."""
 
     @replaces(Instance, "terminate")
     def once(original: Any, self: Any) -> Any:
-        return copy.copy(self._state) if self.state == "terminated" else original(self)
+        if self.state in ENDING:
+            return copy.copy(self._state)
+        previous = original(self)
+        linger(self, "lab_state", "shutting-down", NOW.waits.instance_shutting_down)
+        return previous
+
+
+def _let_instances_come_slowly() -> None:
+    """An instance is `pending` first, and boots once it runs."""
+    model: Any = Instance
+    model.lab_state = property(lambda self: self.state, put_state)
+    model.lab_has_booted = True
+
+    @replaces(EC2Backend, "run_instances")
+    def slowly(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        reservation = original(self, *args, **kwargs)
+        pending, booting = NOW.waits.instance_pending, NOW.waits.instance_booting
+        for instance in reservation.instances:
+            linger(instance, "lab_state", "pending", pending)
+            linger(instance, "lab_has_booted", False, pending + booting)
+        return reservation
+
+
+def put_state(instance: Any, name: str) -> None:
+    instance._state.name, instance._state.code = name, CODES[name]

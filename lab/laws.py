@@ -12,10 +12,11 @@ from typing import Any
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
-from moto.efs.exceptions import BadRequest
+from moto.efs.exceptions import BadRequest, EFSError
 from moto.efs.models import EFSBackend
 
 from lab.addresses import Taken, collision
+from lab.launches import ENDING
 from lab.patching import law_before
 
 # Types that AWS has retired from its lists while some accounts still have them: known by name.
@@ -245,7 +246,7 @@ def _instances() -> None:
         @law_before(EC2Backend, name)
         def alive(ec2: Any, instance_ids: list[str]) -> None:
             for instance in ec2.get_multi_instances_by_id(instance_ids):
-                if instance.state == "terminated":
+                if instance.state in ("pending", *ENDING):
                     refuse(
                         "IncorrectInstanceState",
                         f"The instance '{instance.id}' is not in a state from which it can be started, stopped or rebooted.",
@@ -304,6 +305,13 @@ def _private_address(subnet: Any, wanted: dict[str, Any]) -> None:
         refuse("InvalidParameterValue", f"Address {named} does not fall within the subnet's address range")
 
 
+class NotAvailable(EFSError):
+    code = 409
+
+    def __init__(self, message: str) -> None:
+        super().__init__("IncorrectFileSystemLifeCycleState", message)
+
+
 def _mount_targets() -> None:
     @law_before(EFSBackend, "create_mount_target")
     def groups_of_the_network(
@@ -313,6 +321,9 @@ def _mount_targets() -> None:
         ip_address: str | None = None,
         security_groups: list[str] | None = None,
     ) -> None:
+        file_system = efs.file_systems_by_id.get(file_system_id)
+        if file_system and file_system.life_cycle_state != "available":
+            raise NotAvailable(f"File system {file_system_id} is {file_system.life_cycle_state}.")
         subnet = efs.ec2_backend.get_subnet(subnet_id)
         for group_id in security_groups or []:
             group = efs.ec2_backend.get_security_group_from_id(group_id)

@@ -20,8 +20,9 @@ from moto.fsx.responses import FSxResponse
 
 from lab.attachments import manage
 from lab.endpoints import release
+from lab.latency import SECONDS_TO_RELEASE
 from lab.patching import inner_call, replaces, state_of
-from lab.transitions import SECONDS_TO_RELEASE, after
+from lab.transitions import after
 
 SECONDS_TO_CREATE = 1.0
 SECONDS_TO_UPDATE = 1.0

@@ -28,7 +28,7 @@ from lab.patching import inner_call, law_before, regional_backends, replaces
 from lab.permissions import Permissions, Principal, policies_of_role
 from lab.policies import Decision, Question, decide
 from lab.settings import ACCOUNT
-from lab.transitions import after
+from lab.transitions import after, hurry
 
 log = logging.getLogger(__name__)
 SERVICE = "scheduler.amazonaws.com"
@@ -52,7 +52,8 @@ class Clock:
     def control(self, given: dict[str, Any] | None) -> dict[str, Any]:
         """The control /_lab/clock: put the clock so many seconds ahead of this machine's."""
         if given is not None:
-            self._ahead = float(given["ahead_seconds"]) if "ahead_seconds" in given else 0.0
+            before, self._ahead = self._ahead, float(given.get("ahead_seconds", 0.0))
+            hurry(max(0.0, self._ahead - before))
         return {"ahead_seconds": self._ahead, "now": f"{self.now():%Y-%m-%dT%H:%M:%SZ}"}
 
 

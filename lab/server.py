@@ -23,7 +23,7 @@ import docker
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from lab import capacity, market, schedules, transitions, tunnels
+from lab import capacity, latency, market, schedules, transitions, tunnels
 from lab.account import Account
 from lab.addresses import PUBLIC_CANDIDATES, AddressPool, free_ranges, taken_ranges
 from lab.boxes import Boxes
@@ -88,6 +88,7 @@ class Lab:
         self._controls: dict[str, Control] = {
             "/_lab/capacity": capacity.control,
             "/_lab/clock": schedules.CLOCK.control,
+            "/_lab/latency": latency.NOW.control,
             "/_lab/prices": market.NOW.control_prices,
             "/_lab/quotas": market.NOW.control_quotas,
             "/_lab/spot": self._interrupt,
@@ -168,6 +169,7 @@ class Lab:
 
     def _aws(self, environ: dict[str, Any]) -> Answer:
         started = time.monotonic()
+        time.sleep(latency.NOW.waits.call)
         body = read_body(environ)
         call = read_call(environ, body)
         fault = self._faults.strike(call, environ.get("PATH_INFO", ""))
@@ -196,7 +198,7 @@ class Lab:
 
     def _invoke_schedules(self) -> None:
         calls = self._account.invoke_schedules()
-        if calls:
+        if calls or transitions.have_moved():
             self._follow()
         for call, error in calls:
             self._calls.add(call, 403 if error else 200, error, schedules.CALLER, 0.0)
@@ -262,6 +264,7 @@ class Lab:
             "public_range": str(self.public_range),
             "client_cidr": f"{self.public_range[1]}/32",
             "registry_push": f"127.0.0.1:{self.registry_port}",
+            "latency": latency.NOW.name,
             "boxes": {box.instance: box.state for box in want.boxes},
             "file_systems": sorted(want.file_systems),
             "calls": self._calls.count,

@@ -16,6 +16,7 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.instances import Instance
 from moto.ec2.utils import convert_tag_spec, random_spot_request_id
 
+from lab.launches import ENDING
 from lab.patching import replaces
 
 TAKEN_BACK = "Server.SpotInstanceTermination"
@@ -115,7 +116,7 @@ def notice_of(instance: Any) -> dict[str, Any] | None:
 
 def take_back(instance: Instance) -> None:
     """End a spot instance as AWS does when it wants the machine for others."""
-    if instance.state == "terminated":
+    if instance.state in ENDING:
         return
     instance.terminate()
     instance.state_reason.code = TAKEN_BACK

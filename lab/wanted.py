@@ -80,7 +80,11 @@ def read() -> Wanted:
     vpcs: set[str] = set()
     for ec2 in regional_backends("ec2"):
         vpcs.update(ec2.vpcs)
-        boxes.update(_box(ec2, instance) for instance in ec2.all_instances() if instance.state in (RUNNING, STOPPED))
+        boxes.update(
+            _box(ec2, instance)
+            for instance in ec2.all_instances()
+            if instance.state in (RUNNING, STOPPED) and instance.lab_has_booted
+        )
     for efs in regional_backends("efs"):
         file_systems.update(efs.file_systems_by_id)
         file_servers.update(

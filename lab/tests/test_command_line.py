@@ -9,10 +9,12 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from lab.latency import TABLES
 from lab.settings import Settings
 from lab.tests.running_lab import RunningLab, Stack, command, error_of, eventually, free_port, running_lab
 
@@ -101,8 +103,9 @@ def test_up_removes_the_orphans_of_a_crash(tmp_path: Path, key_file: Path) -> No
         pid = crashed.page("/_lab/status")["pid"]
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{pid}").exists())
-        again = command(crashed.settings, "up")
+        again = command(crashed.settings, "up", "--latency", "aws")
         assert again.returncode == 0
+        assert crashed.page("/_lab/latency") == asdict(TABLES["aws"])
         assert "orphans" in again.stdout
         assert not crashed.containers(node)
         assert not crashed.ec2.describe_instances()["Reservations"]
