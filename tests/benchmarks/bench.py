@@ -3,81 +3,91 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long the verbs take in the lab, and how late a log line is on the terminal: what `make bench` runs.
 
-Prints figures and asserts nothing. Each row is the minimum, median and maximum of whole-process seconds over some rounds
-of the same life: provision an empty account, provision again, configure, configure again, follow a log, destroy.
-Then a log beside `ssh NODE docker logs -f`, and configure alone, for one node and for many.
-Where terraform and its provider are found, the same topology follows by our playbooks and by Terraform, as ratios.
+Asserts nothing, and prints tables for docs/performance.md. Each figure is of whole processes over some rounds: the same life
+(provision an empty account, provision again, configure, configure again, follow a log, destroy), a log beside
+`ssh NODE docker logs -f`, configure for one node and for many, the same topology beside Terraform where it and its provider are
+found, and the inventory of many instances.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import re
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import docker
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # a program has its own folder there, and what it imports next lies above it
 
-from tests.benchmarks.beside_terraform import measure_both, plugin_directory, table  # noqa: E402
-from tests.benchmarks.following import Followed, measure_following, print_following  # noqa: E402
+from lab.latency import TABLES  # noqa: E402
+from tests.benchmarks.beside_terraform import VARIANTS, lives, measure_lives, plugin_directory, report  # noqa: E402
+from tests.benchmarks.following import Followed, following_table, measure_following  # noqa: E402
+from tests.benchmarks.inventory import inventory_table, measure_inventory  # noqa: E402
+from tests.benchmarks.stopwatch import adopt_orphans  # noqa: E402
+from tests.benchmarks.tables import machine, spreads, table  # noqa: E402
 from tests.e2e.driver import Lab, Stack, copy_inventory, lab_command, push_shell_image, stack_environment  # noqa: E402
 
 STAMPED = re.compile(r"^stamp (\d+\.\d+)$")
 LINES = 40
 NODES = (1, 8, 24)
 SCRIPT = f"for i in $(seq {LINES}); do echo stamp $(date +%s.%N); sleep 0.25; done"
+PARTS = ("verbs", "following", "growth", "terraform", "inventory")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--only-terraform", action="store_true", help="only the ratios beside Terraform")
-    only.add_argument("--only-following", action="store_true", help="only a log, beside `ssh NODE docker logs -f`")
-    only.add_argument("--only-growth", action="store_true", help="only configure, for one node and for many")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     rounds = arguments.rounds
-    plugins = plugin_directory()
-    figures: dict[str, list[float]] = {}
-    growth: dict[str, list[float]] = {}
-    followed: dict[str, list[Followed]] = {}
-    every = not (arguments.only_terraform or arguments.only_growth or arguments.only_following)
-    lines = ["beside Terraform: not measured, terraform or its AWS provider is not on this machine"]
+    lines = machine(ROOT)
+    adopt_orphans()
     state = ROOT / "build" / "bench" / "lab"
     state.mkdir(parents=True, exist_ok=True)
     lab_command(state, "up")
     try:
         lab = Lab.of(state)
-        with tempfile.TemporaryDirectory() as home:
-            if every:
-                figures = measure(lab, Path(home), rounds)
-            if every or arguments.only_following:
-                followed = measure_log(lab, Path(home), rounds)
-            if every or arguments.only_growth:
-                growth = measure_growth(lab, Path(home))
-            if plugins and (every or arguments.only_terraform):
-                inventory = copy_inventory("beside", Path(home) / "beside", "10.84")
-                stack = Stack("beside", lab, Path(home), inventory, "", stack_environment(lab, Path(home)))
-                lines = table(*measure_both(stack, lab, plugins, rounds))
+        with tempfile.TemporaryDirectory() as place:
+            home = Path(place)
+            if "verbs" in arguments.only:
+                lines += spreads("The verbs, seconds", "verb", measure(lab, home, rounds))
+            if "following" in arguments.only:
+                lines += following_table(measure_log(lab, home, rounds))
+            if "growth" in arguments.only:
+                lines += growth_table(measure_growth(lab, home))
+            if "terraform" in arguments.only:
+                lines += beside_terraform(lab, home, arguments)
+            if "inventory" in arguments.only:
+                lines += inventory_table(measure_inventory(home, rounds))
     finally:
         lab_command(state, "down")
-    print_table(figures, rounds)
-    print_following(followed)
-    print_growth(growth)
-    print("\n".join(lines))
+        print("\n".join(lines))
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    made.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    made.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
+    made.add_argument("--latency", nargs="+", choices=tuple(TABLES), default=tuple(TABLES), help="default: all")
+    made.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS), help="default: all")
+    return made
+
+
+def beside_terraform(lab: Lab, home: Path, arguments: argparse.Namespace) -> list[str]:
+    """The tables of each latency."""
+    plugins = plugin_directory()
+    inventory = copy_inventory("beside", home / "beside", "10.84")
+    stack = Stack("beside", lab, home, inventory, "", stack_environment(lab, home))
+    lines = [] if plugins else ["Without Terraform: it or its AWS provider is not on this machine.", ""]
+    for latency in arguments.latency:
+        alive = lives(stack, lab, plugins, arguments.variants)
+        measure_lives(lab, alive, arguments.rounds, latency)
+        lines += report(alive, latency)
+    return lines
 
 
 def measure(lab: Lab, home: Path, rounds: int) -> dict[str, list[float]]:
@@ -123,12 +133,13 @@ def measure_growth(lab: Lab, home: Path) -> dict[str, list[float]]:
     return figures
 
 
-def print_growth(growth: dict[str, list[float]]) -> None:
+def growth_table(growth: dict[str, list[float]]) -> list[str]:
     """Seconds for each number of nodes, and how much longer the most take than the fewest."""
-    if growth:
-        print(f"\n{'nodes':<28}{''.join(f'{count:>9}' for count in NODES)}{f'{NODES[-1]} / {NODES[0]}':>9}")
-    for name, values in growth.items():
-        print(f"{name:<28}{''.join(f'{value:>9.1f}' for value in values)}{values[-1] / values[0]:>9.2f}")
+    head = ("nodes", *map(str, NODES), f"{NODES[-1]} / {NODES[0]}")
+    rows = (
+        (name, *(f"{one:.1f}" for one in values), f"{values[-1] / values[0]:.2f}") for name, values in growth.items()
+    )
+    return table("Configure, for one node and for many, seconds", head, rows)
 
 
 def timed(figures: dict[str, list[float]], name: str, stack: Stack, playbook: str, *options: str) -> None:
@@ -150,20 +161,6 @@ def delays(stack: Stack, run_id: str) -> list[float]:
     if process.wait() or len(late) != LINES:
         raise SystemExit(f"the run showed {len(late)} of {LINES} lines and ended with {process.returncode}")
     return late
-
-
-def print_table(figures: dict[str, list[float]], rounds: int) -> None:
-    cores, today = os.cpu_count(), datetime.now(UTC).date()
-    print(
-        f"\n{platform.machine()}, {cores} cores, Python {platform.python_version()}, {today}, {rounds} rounds; seconds"
-    )
-    print(f"{'':<28}{'minimum':>9}{'median':>9}{'maximum':>9}")
-    for name, values in figures.items():
-        print(f"{name:<28}{min(values):>9.2f}{statistics.median(values):>9.2f}{max(values):>9.2f}")
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    print(json.dumps({"revision": revision.stdout.strip(), "rounds": rounds}))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,12 @@ resource "aws_route_table" "private" {
   }
 }
 
+resource "aws_vpc_endpoint" "s3" {
+  vpc_id          = aws_vpc.this.id
+  service_name    = "com.amazonaws.us-east-1.s3"
+  route_table_ids = [aws_route_table.private.id]
+}
+
 resource "aws_route_table_association" "public" {
   subnet_id      = aws_subnet.public.id
   route_table_id = aws_route_table.public.id
@@ -82,6 +88,8 @@ resource "aws_route_table_association" "private" {
 }
 
 # Security groups
+
+resource "aws_default_security_group" "this" { vpc_id = aws_vpc.this.id } # without rules
 
 resource "aws_security_group" "bastion" {
   name   = "${var.name}-bastion"
@@ -125,6 +133,12 @@ resource "aws_security_group" "storage" {
     from_port       = 2049
     to_port         = 2049
     security_groups = [aws_security_group.nodes.id]
+  }
+  egress {
+    protocol    = "-1"
+    from_port   = 0
+    to_port     = 0
+    cidr_blocks = ["0.0.0.0/0"]
   }
 }
 
@@ -199,11 +213,20 @@ resource "aws_s3_bucket_policy" "results" {
   })
 }
 
+resource "aws_s3_bucket_ownership_controls" "results" {
+  bucket = aws_s3_bucket.results.id
+  rule { object_ownership = "BucketOwnerEnforced" }
+}
+
+# The bucket has no lifecycle rules here: the provider waits almost a minute for them, whatever the account does.
+
 resource "aws_efs_file_system" "this" {
   creation_token  = var.name
   encrypted       = true
   throughput_mode = "elastic"
   tags            = { Name = var.name }
+  lifecycle_policy { transition_to_ia = "AFTER_30_DAYS" }
+  lifecycle_policy { transition_to_primary_storage_class = "AFTER_1_ACCESS" }
 }
 
 resource "aws_efs_mount_target" "this" {
@@ -223,22 +246,47 @@ resource "aws_instance" "bastion" {
   key_name                    = aws_key_pair.this.key_name
   depends_on                  = [aws_internet_gateway.this]
   tags                        = { Name = "${var.name}-bastion" }
+  root_block_device {
+    volume_size = 8
+    volume_type = "gp3"
+    encrypted   = true
+  }
   metadata_options {
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
   }
 }
 
-resource "aws_instance" "node" {
-  ami                    = data.aws_ssm_parameter.deep_learning.value
-  instance_type          = "g6.xlarge"
-  subnet_id              = aws_subnet.private.id
-  vpc_security_group_ids = [aws_security_group.nodes.id]
-  key_name               = aws_key_pair.this.key_name
-  iam_instance_profile   = aws_iam_instance_profile.node.name
-  tags                   = { Name = "${var.name}-train-0" }
+resource "aws_launch_template" "node" {
+  name                                 = "trainyard-${var.name}-train"
+  image_id                             = data.aws_ssm_parameter.deep_learning.value
+  key_name                             = aws_key_pair.this.key_name
+  update_default_version               = true
+  vpc_security_group_ids               = [aws_security_group.nodes.id]
+  instance_initiated_shutdown_behavior = "terminate"
+  iam_instance_profile { name = aws_iam_instance_profile.node.name }
+  block_device_mappings {
+    device_name = "/dev/xvda"
+    ebs {
+      volume_size           = 100
+      volume_type           = "gp3"
+      encrypted             = true
+      delete_on_termination = true
+    }
+  }
   metadata_options {
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
+    instance_metadata_tags      = "enabled"
+  }
+}
+
+resource "aws_instance" "node" {
+  instance_type = "g6.xlarge"
+  subnet_id     = aws_subnet.private.id
+  tags          = { Name = "${var.name}-train-0" }
+  launch_template {
+    id      = aws_launch_template.node.id
+    version = aws_launch_template.node.latest_version
   }
 }
