@@ -35,7 +35,7 @@ class Suite:
     minutes: int
 
 
-UNIT = Suite("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/contracts"), minutes=10)
+UNIT = Suite("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/contracts"), minutes=20)
 # Suites in one row need neither Docker nor a fixed port, so they run side by side; the rows come one after the other.
 ROWS = (
     (Suite("lint", ("tools/lint",), minutes=10), UNIT, Suite("sanity", ("tools/sanity",), minutes=15)),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 SHARED_PREFIX = "stack_"
 MEANT_SOMETHING_OF_OURS = 0.9  # for a name that starts like none of ours, how much it must resemble one
@@ -47,7 +47,7 @@ def declared_in(roles: Path) -> Declared:
     names: set[str] = set()
     prefixes = {SHARED_PREFIX}
     for path in roles.glob("*/meta/argument_specs.yml"):
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml_load(path.read_bytes())  # by libyaml where there is one, which is six times as fast
         prefixes.add(f"{path.parents[1].name}_")
         for entry_point in content["argument_specs"].values():
             names.update(entry_point.get("options") or ())

@@ -1,0 +1,7 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from ansible.module_utils.common.warnings import warn
+
+VALUE = "warned"
+warn("importing this is a bad idea")
