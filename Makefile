@@ -31,8 +31,8 @@ test-fast: setup ## Unit tests, contracts and lint of the changed files: some mi
 lint: setup ## Lint everything
 	@tools/test lint
 
-bench: setup ## Measure how long the verbs take in the lab and how late a log line is
-	@$(python) tests/benchmarks/bench.py
+bench: setup ## Measure the verbs, also beside Terraform: hours; BENCH='--rounds 1 --only terraform' is some minutes
+	@$(python) tests/benchmarks/bench.py $(BENCH)
 
 format: setup ## Let ruff put the Python files in order
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .

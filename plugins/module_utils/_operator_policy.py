@@ -579,21 +579,28 @@ def length(policy: t.Mapping[str, t.Any]) -> int:
 
 
 def simulations(chosen: t.Iterable[Statement]) -> list[dict[str, t.Any]]:
-    """The questions for IAM's simulator that tell which of these statements the caller lacks."""
+    """The questions for IAM's simulator that tell which of these statements the caller lacks.
+
+    What is asked of the same resource under the same conditions is one question.
+    """
+    questions: dict[str, dict[str, t.Any]] = {}
+    for statement in chosen:
+        resource = statement.resources[0].replace("*", "any") if statement.resources[0] != "*" else "*"
+        about = {"ResourceArns": [resource], "ContextEntries": _context(statement.condition)}
+        question = questions.setdefault(json.dumps(about), {"ActionNames": [], **about})
+        question["ActionNames"] = sorted({*question["ActionNames"], *statement.actions})
+    return list(questions.values())
+
+
+def _context(condition: Condition) -> list[dict[str, t.Any]]:
+    """The circumstances in which the condition holds."""
     return [
         {
-            "ActionNames": sorted(statement.actions),
-            "ResourceArns": [statement.resources[0].replace("*", "any") if statement.resources[0] != "*" else "*"],
-            "ContextEntries": [
-                {
-                    "ContextKeyName": key,
-                    "ContextKeyType": "string",
-                    "ContextKeyValues": value[:1] if isinstance(value, list) else [value],
-                }
-                for operator, keys in statement.condition.items()
-                if operator == "StringEquals"
-                for key, value in keys.items()
-            ],
+            "ContextKeyName": key,
+            "ContextKeyType": "string",
+            "ContextKeyValues": value[:1] if isinstance(value, list) else [value],
         }
-        for statement in chosen
+        for operator, keys in condition.items()
+        if operator == "StringEquals"
+        for key, value in keys.items()
     ]

@@ -37,7 +37,7 @@ def missing_permissions(iam: Client, caller: str, chosen: t.Sequence[Statement])
         return [answer["EvalActionName"] for answer in answers if answer["EvalDecision"] != "allowed"]
 
     try:
-        with ThreadPoolExecutor(max_workers=4) as pool:
+        with ThreadPoolExecutor(max_workers=8) as pool:
             missing = {action for actions in pool.map(lacked, simulations(chosen)) for action in actions}
     except ClientError as error:
         if error.response["Error"]["Code"] in _NO_ANSWER:

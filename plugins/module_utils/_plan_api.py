@@ -32,10 +32,10 @@ def gather(
     with ThreadPoolExecutor(max_workers=4) as pool:
         asked_quotas = pool.submit(vcpu_quotas, quotas)
         asked_use = pool.submit(vcpus_in_use, ec2, stack)
-        candidates = _candidates(ec2, items)
-        types = {item.name: item for found in candidates.values() for item in found}
         extra = _instances_of(shape)
-        asked_extra = pool.submit(types_named, ec2, extra)
+        known_types = types_named(ec2, {*_named(items), *extra})
+        candidates = _candidates(ec2, items, known_types)
+        types = {item.name: item for found in candidates.values() for item in found}
         asked_zones = pool.submit(zones_of, ec2, list(types))
         spot = [
             item.name for group in items if "spot" in (group.get("markets") or ()) for item in candidates[group["name"]]
@@ -43,7 +43,7 @@ def gather(
         prices = price_list(pricing, ec2, region, [*types, *extra], spot, parts_of(shape))
         known, fault = asked_quotas.result()
         facts = Facts(
-            {**asked_extra.result(), **types},
+            {**{name: known_types[name] for name in extra if name in known_types}, **types},
             _with_unlisted(asked_zones.result(), ec2),
             prices,
             tuple(known),
@@ -69,10 +69,13 @@ def groups_of(items: Items, ordered: t.Mapping[str, t.Sequence[str]], zones: t.S
     return [group_of(item, ordered[item["name"]], zones) for item in items]
 
 
-def _candidates(ec2: Client, items: Items) -> dict[str, list[InstanceType]]:
+def _named(items: Items) -> set[str]:
+    """The instance types that groups name."""
+    return {name for item in items if not item.get("accelerator") for name in item.get("instance_types") or ()}
+
+
+def _candidates(ec2: Client, items: Items, known: t.Mapping[str, InstanceType]) -> dict[str, list[InstanceType]]:
     """The instance types that each group may take, by accelerator or by name."""
-    named = {name for item in items if not item.get("accelerator") for name in item.get("instance_types") or ()}
-    known = types_named(ec2, named)
     accelerated: list[InstanceType] = []
     if any(item.get("accelerator") for item in items):
         accelerated = list({**UNLISTED, **{item.name: item for item in accelerated_types(ec2)}}.values())

@@ -25,23 +25,26 @@ except ImportError:
 Client = t.Any
 RunCommand = t.Callable[..., tuple[int, str, str]]
 
-_TYPES_A_CALL = 100  # the most that DescribeInstanceTypes takes
+_TYPES_A_CALL = 100  # a filter takes 200 values
 _ADDRESS_SECONDS = 3
 _RENEWED = ("iam-role", "container-role", "assume-role", "assume-role-with-web-identity")
 
 
-def account_of(sts: Client, hint: str = "") -> tuple[str, list[Fault]]:
-    """The account that the credentials belong to, or why they do not work; ``hint`` helps with a misspelt region."""
+def caller_of(sts: Client, hint: t.Callable[[], str] = str) -> tuple[dict[str, str], list[Fault]]:
+    """The account and the ARN of whoever the credentials belong to, or why they do not work.
+
+    ``hint()`` helps with a misspelt region.
+    """
     try:
-        return sts.get_caller_identity()["Account"], []
+        return sts.get_caller_identity(), []
     except NoCredentialsError:
         fix = "Sign in (aws sso login), or set AWS_PROFILE, or give keys in the environment."
-        return "", [Fault("credentials", "AWS does not know who you are.", fix)]
+        return {}, [Fault("credentials", "AWS does not know who you are.", fix)]
     except (NoConnectionError, HTTPClientError) as error:
-        fix = f"Look at stack_region, at the network and at AWS_ENDPOINT_URL.{hint}"
-        return "", [Fault("endpoint", f"{error}", fix)]
+        fix = f"Look at stack_region, at the network and at AWS_ENDPOINT_URL.{hint()}"
+        return {}, [Fault("endpoint", f"{error}", fix)]
     except (BotoCoreError, ClientError) as error:
-        return "", [Fault("credentials", f"AWS refuses them: {error}.", "Sign in again and run the same command.")]
+        return {}, [Fault("credentials", f"AWS refuses them: {error}.", "Sign in again and run the same command.")]
 
 
 def zones_by_type(ec2: Client, types: t.Sequence[str]) -> dict[str, list[str]]:
@@ -72,11 +75,13 @@ class Types:
 
 
 def describe_types(ec2: Client, types: t.Sequence[str]) -> Types:
-    """Only for types that are offered: AWS refuses the whole call for one that it does not know."""
+    """By a filter: AWS would refuse the whole call for a type that it does not know."""
     described: list[dict[str, t.Any]] = []
     names = sorted(set(types))
     for at in range(0, len(names), _TYPES_A_CALL):
-        described += ec2.describe_instance_types(InstanceTypes=names[at : at + _TYPES_A_CALL])["InstanceTypes"]
+        filters = [{"Name": "instance-type", "Values": names[at : at + _TYPES_A_CALL]}]
+        for page in ec2.get_paginator("describe_instance_types").paginate(Filters=filters):
+            described += [item for item in page["InstanceTypes"] if item["InstanceType"] in names]
     return Types(
         {item["InstanceType"]: item["ProcessorInfo"]["SupportedArchitectures"] for item in described},
         {item["InstanceType"] for item in described if item.get("NetworkInfo", {}).get("EfaSupported")},

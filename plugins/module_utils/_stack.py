@@ -147,7 +147,7 @@ EC2_KINDS: tuple[Kind, ...] = (
         "GroupId",
         vpc_filter="vpc-id",
         skip="GroupName == 'default'",
-        keep={"group_name": "GroupName"},
+        keep={"group_name": "GroupName", "vpc_id": "VpcId"},
     ),
     Kind(
         "subnet",

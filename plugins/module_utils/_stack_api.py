@@ -72,7 +72,7 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
 
 
 def _ask_all(questions: list[t.Callable[[], list[Resource]]]) -> list[Resource]:
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with ThreadPoolExecutor(max_workers=16) as pool:
         return [resource for answer in pool.map(lambda ask: ask(), questions) for resource in answer]
 
 

@@ -239,6 +239,7 @@ adopted:
 
 import os
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from ansible.module_utils.ansible_release import __version__ as ansible_version
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -247,7 +248,12 @@ from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_ad
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_api as api
 from ansible_collections.trainyard.aws.plugins.module_utils import _preflight_groups as groups
 from ansible_collections.trainyard.aws.plugins.module_utils._offers_api import instance_types_of
-from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import own_parameters, plan_for, statements
+from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import (
+    Plan,
+    own_parameters,
+    plan_for,
+    statements,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy_api import missing_permissions
 
 try:
@@ -324,54 +330,64 @@ def machines_of(ec2: object, params: dict) -> list:
         accelerator = group.get("accelerator")
         if isinstance(accelerator, dict) and accelerator.get("name") and not types:
             types = instance_types_of(ec2, accelerator)
-        written.append(decide.Machine(str(group.get("name")), tuple(types), group.get("image") or params["node_image"]))
+        written.append(decide.Machine(str(group.get("name")), tuple(types), image_of(group, params)))
     return written
 
 
-def answer_of_aws(module: AnsibleAWSModule) -> tuple:
+def image_of(group: dict, params: dict) -> str:
+    """The image that the nodes of a group start from."""
+    return group.get("image") or params["node_image"]
+
+
+def answer_of_aws(module: AnsibleAWSModule, pool: Executor) -> tuple:
     """What AWS offers of what is wanted, and the faults of that."""
     params, ec2 = module.params, module.client("ec2")
     machines = machines_of(ec2, params)
     wanted = sorted({name for machine in machines for name in machine.types})
-    zones_of = api.zones_by_type(ec2, wanted)
-    offered = [name for name in wanted if zones_of[name]]
-    near = api.all_types(ec2) if len(offered) < len(wanted) else []
-    faults = decide.type_faults(wanted, zones_of, near, module.region)
+    asked_zones, asked_types = pool.submit(api.zones_by_type, ec2, wanted), pool.submit(api.describe_types, ec2, wanted)
     found = api.adopted_of(module.client, params["adopted"])
+    zones_of, types = asked_zones.result(), asked_types.result()
+    near = api.all_types(ec2) if not all(zones_of[name] for name in wanted) else []
+    faults = decide.type_faults(wanted, zones_of, near, module.region)
     faults += adoption.found_faults(params["adopted"], found, module.region)
     there = decide.existing_zones(params["public_cidrs"], params["private_cidrs"], params["existing_subnets"])
     if params["adopted"].get("vpc_id"):
         there = list(adoption.by_zone(params["adopted"].get("private_subnet_ids") or (), found))
     needs = [machine.types for machine in machines]
     zones, zone_faults = decide.choose_zones(needs, zones_of, params["zones"], there)
-    types = api.describe_types(ec2, offered)
-    images, image_faults = images_of(module, machines, types)
+    images, image_faults = images_of(module, pool, machines, types)
     faults += [*zone_faults, *groups.zone_faults(params["node_groups"], zones), *image_faults]
     faults += groups.efa_faults(params["node_groups"], {item.name: item.types for item in machines}, types.efa)
     return faults, zones, list(zip(machines, images)), found
 
 
-def images_of(module: AnsibleAWSModule, machines: list, types: api.Types) -> tuple:
+def images_of(module: AnsibleAWSModule, pool: Executor, machines: list, types: api.Types) -> tuple:
     """The image of each machine, and the faults; an image that several machines name is looked for once."""
-    known: dict = {}
-    images, faults = [], []
-    for machine in machines:
-        architectures = decide.common_architectures(machine.types, types.architectures)
-        parameter = decide.image_parameter(machine.image, architectures)
-        if parameter not in known:
-            known[parameter] = api.find_image(module.client("ec2"), module.client("ssm"), machine.image, parameter)
-        images.append(known[parameter])
-        faults += decide.image_faults(machine, known[parameter], types.architectures)
+    ec2, ssm = module.client("ec2"), module.client("ssm")
+    parameters = [
+        decide.image_parameter(machine.image, decide.common_architectures(machine.types, types.architectures))
+        for machine in machines
+    ]
+    asked: dict = {}
+    for machine, parameter in zip(machines, parameters):
+        if parameter not in asked:
+            asked[parameter] = pool.submit(api.find_image, ec2, ssm, machine.image, parameter)
+    images = [asked[parameter].result() for parameter in parameters]
+    faults = [
+        fault
+        for machine, image in zip(machines, images)
+        for fault in decide.image_faults(machine, image, types.architectures)
+    ]
     return images, list(dict.fromkeys(faults))
 
 
-def permissions_lacked(module: AnsibleAWSModule, machines: list) -> object:
-    """What the caller may not do and this stack needs; None where IAM does not say."""
-    params, identity = module.params, module.client("sts").get_caller_identity()
-    plan = plan_for(
+def plan_of(params: dict, identity: dict, region: str) -> Plan:
+    """What the caller's permissions must be enough for."""
+    images = [machine["image"] for machine in params["machines"]]
+    return plan_for(
         params["stack_name"],
         identity,
-        module.region,
+        region,
         door=params["door"],
         egress=params["egress"],
         markets=tuple(market for group in params["node_groups"] for market in group.get("markets") or ()),
@@ -379,10 +395,17 @@ def permissions_lacked(module: AnsibleAWSModule, machines: list) -> object:
         lustre=params["lustre_enabled"],
         termination_schedules=params["termination_schedules_enabled"],
         boundary=params["permissions_boundary"],
-        parameters=own_parameters(machine.image for machine, _image in machines),
+        parameters=own_parameters([*images, *(image_of(group, params) for group in params["node_groups"])]),
         adopted=params["adopted"],
     )
-    return missing_permissions(module.client("iam"), identity["Arn"], statements(plan))
+
+
+def answers_side_by_side(module: AnsibleAWSModule, identity: dict) -> tuple:
+    """What AWS offers, and what the caller may not do and this stack needs; None where IAM does not say."""
+    chosen = statements(plan_of(module.params, identity, module.region))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        asked = pool.submit(missing_permissions, module.client("iam"), identity["Arn"], chosen)
+        return (*answer_of_aws(module, pool), asked.result())
 
 
 def result(module: AnsibleAWSModule) -> dict:
@@ -393,25 +416,25 @@ def result(module: AnsibleAWSModule) -> dict:
     faults, warnings = faults_here(module), groups.group_warnings(params["node_groups"])
     profile_faults = decide.profile_faults(profile, session.available_profiles)
     faults += profile_faults
-    account, zones, machines, found, credentials = "", [], [], adoption.Adopted(), api.Credentials()
+    identity, zones, machines, found, credentials = {}, [], [], adoption.Adopted(), api.Credentials()
     missing = None
     if not profile_faults:
         credentials = api.credentials_of(session, os.environ)
         left = credentials.expires - time.time() if credentials.expires else None
         warnings += decide.expiry_warnings(left, credentials.renews_itself)
-        hint = decide.region_hint(module.region, session.get_available_regions("ec2"))
-        account, account_faults = api.account_of(module.client("sts"), hint)
-        faults += account_faults
-    if account:
-        more, zones, machines, found = answer_of_aws(module)
+        identity, caller_faults = api.caller_of(
+            module.client("sts"), lambda: decide.region_hint(module.region, session.get_available_regions("ec2"))
+        )
+        faults += caller_faults
+    if identity:
+        more, zones, machines, found, missing = answers_side_by_side(module, identity)
         faults += more
-        missing = permissions_lacked(module, machines)
         warnings += decide.permission_warnings(missing or [])
     return {
         "faults": [{"subject": fault.subject, "what": fault.what, "fix": fault.fix} for fault in faults],
         "report": decide.report(faults),
         "warnings_found": warnings,
-        "account_id": account,
+        "account_id": identity.get("Account", ""),
         "credentials": {"method": credentials.method, "expires_at": decide.utc(credentials.expires)},
         "missing_permissions": missing or [],
         "missing_permissions_known": missing is not None,

@@ -191,3 +191,16 @@ def test_questions_for_the_simulator_carry_what_the_conditions_want() -> None:
         }
     ]
     assert question["ResourceArns"] == ["arn:aws:ec2:us-east-1:123456789012:any/any"]
+
+
+def test_what_is_asked_of_one_resource_under_one_condition_is_one_question() -> None:
+    ours = {"StringEquals": {"aws:ResourceTag/trainyard:stack": "dcgan"}}
+    found = policy.simulations(
+        [
+            policy.Statement("One", "why", ("fsx:B", "fsx:A")),
+            policy.Statement("Two", "why", ("efs:C", "fsx:A")),
+            policy.Statement("Three", "why", ("fsx:D",), condition=ours),
+            policy.Statement("Four", "why", ("fsx:E",), ("arn:x/*",)),
+        ]
+    )
+    assert [item["ActionNames"] for item in found] == [["efs:C", "fsx:A", "fsx:B"], ["fsx:D"], ["fsx:E"]]

@@ -54,8 +54,9 @@ def error(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "x"}}, "Operation")
 
 
-def test_the_account_of_the_credentials(account: Any) -> None:
-    assert api.account_of(account.client("sts")) == ("123456789012", [])
+def test_who_the_credentials_belong_to(account: Any) -> None:
+    identity, faults = api.caller_of(account.client("sts"))
+    assert (identity["Account"], identity["Arn"].split(":")[4], faults) == ("123456789012", "123456789012", [])
 
 
 ENDPOINT = "https://sts.us-east-1.amazonaws.com/"
@@ -74,8 +75,8 @@ ENDPOINT = "https://sts.us-east-1.amazonaws.com/"
     ],
 )
 def test_faults_of_credentials_and_endpoint(raised: Exception, subject: str, fix: str) -> None:
-    number, (fault,) = api.account_of(Raises(raised))
-    assert (number, fault.subject) == ("", subject)
+    identity, (fault,) = api.caller_of(Raises(raised))
+    assert (identity, fault.subject) == ({}, subject)
     assert fix in fault.fix
 
 
@@ -100,10 +101,14 @@ def test_types_are_described_a_hundred_at_a_time(monkeypatch: pytest.MonkeyPatch
     asked: list[int] = []
 
     class Ec2:
-        def describe_instance_types(self, InstanceTypes: list[str]) -> dict[str, Any]:  # noqa: N803 - boto3's spelling
-            asked.append(len(InstanceTypes))
+        def get_paginator(self, _operation: str) -> Ec2:
+            return self
+
+        def paginate(self, Filters: list[dict[str, Any]]) -> list[dict[str, Any]]:  # noqa: N803 - boto3's spelling
+            (names,) = (item["Values"] for item in Filters)
+            asked.append(len(names))
             known = {"ProcessorInfo": {"SupportedArchitectures": ["x86_64"]}, "NetworkInfo": {"EfaSupported": True}}
-            return {"InstanceTypes": [{"InstanceType": name, **known} for name in InstanceTypes]}
+            return [{"InstanceTypes": [{"InstanceType": name, **known} for name in (*names, "t3.of-nobody")]}]
 
     names = [f"t{number}.micro" for number in range(150)]
     found = api.describe_types(Ec2(), [*names, *names])
