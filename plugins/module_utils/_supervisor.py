@@ -182,6 +182,11 @@ def notice_seconds(answer: str, now: float) -> float:
 # ---- Checkpoints ---------------------------------------------------------------------------------------------------
 
 
+def is_event_file(path: str) -> bool:
+    """Whether TensorBoard's writers made it. It is open and grows as long as the training, and nobody continues from it."""
+    return ".tfevents." in path.rpartition("/")[2]
+
+
 def closed_files(
     before: t.Mapping[str, File], now: t.Mapping[str, File], writing: t.Container[tuple[int, int]]
 ) -> set[str]:

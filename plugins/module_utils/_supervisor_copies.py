@@ -17,6 +17,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     File,
     closed_files,
     files_at_end,
+    is_event_file,
     latest_document,
     newest_entry,
     time_text,
@@ -57,6 +58,7 @@ class Round:
     newest: str
     time: str
     not_removed: str = ""
+    event_files_not_copied: str = ""
 
 
 class Copier:
@@ -93,12 +95,15 @@ class Copier:
         return Round(tuple(sorted(sent)), () if fault else tuple(gone), left, newest_entry(kept), moment, fault)
 
     def _look(self, ended: Ended | None) -> tuple[dict[str, File], set[str]]:
-        before = look(self._root)
+        before = self._checkpoints()
         if ended is not None:
             return before, files_at_end(before, ended.exit_code, ended.finished_at)
         time.sleep(self._rest)
-        now = look(self._root)
+        now = self._checkpoints()
         return now, closed_files(before, now, files_being_written())
+
+    def _checkpoints(self) -> dict[str, File]:
+        return {path: file for path, file in look(self._root).items() if not is_event_file(path)}
 
     def _outdated(self, now: t.Mapping[str, File], copies: t.Mapping[str, Copy]) -> set[str]:
         entries: dict[str, float] = {}

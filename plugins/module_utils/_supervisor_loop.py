@@ -49,6 +49,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     usage_pause_seconds,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_copies import Copier, Ended, Round
+from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_event_files import EventFiles
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import (
     Journal,
     Run,
@@ -57,7 +58,12 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node imp
     processor_times,
     transferred_bytes,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._training_results import CHECKPOINTS, SPEC, place_of
+from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
+    CHECKPOINTS,
+    SPEC,
+    TENSORBOARD,
+    place_of,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results_store import Bucket, collect, settings_of
 from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import read_mapping, write_mapping
 
@@ -142,6 +148,8 @@ class Copying:
         bucket = Bucket(node.s5cmd, f"{self.place}/{CHECKPOINTS}")
         latest = os.path.join(journal.directory, "latest.json")
         self._copier = Copier(bucket, root, latest, settings.node_rank, settings.checkpoints_kept, rest)
+        roots = [root, os.path.join(journal.directory, "output")]
+        self._event_files = EventFiles(Bucket(node.s5cmd, f"{self.place}/{TENSORBOARD}"), roots)
 
     def earlier_seconds(self) -> float:
         """Raises TrainingError."""
@@ -159,7 +167,7 @@ class Copying:
             self._take(self._job)
             self._job = None
         if self._job is None and self._timer.due(now):
-            self._job = self._pool.submit(self._copier.round, dict(self.copies), seconds)
+            self._job = self._pool.submit(self._round, dict(self.copies), seconds)
         if self._journal.unsent and (self._letter is None or self._letter.done()) and self._letters.due(now):
             self._letter = self._pool.submit(self._send_quietly)
         late = copies_are_late(now, self._last_good, self._settings.checkpoint_interval_seconds)
@@ -182,7 +190,11 @@ class Copying:
         """The last round. Raises TrainingError."""
         self.settle()
         if self.place:
-            self._take_over(self._copier.round(self.copies, seconds, ended))
+            self._take_over(self._round(self.copies, seconds, ended))
+
+    def _round(self, copies: t.Mapping[str, Copy], seconds: float, ended: Ended | None = None) -> Round:
+        done = self._copier.round(copies, seconds, ended)
+        return replace(done, event_files_not_copied=self._event_files.round())
 
     def send_journal(self) -> None:
         """Raises TrainingError."""
@@ -224,6 +236,8 @@ class Copying:
             self._journal.event("checkpoint_removed", ", ".join(_some(done.removed)))
         if done.not_removed:
             self._journal.event("checkpoint_not_removed", done.not_removed)
+        if done.event_files_not_copied:
+            self._journal.event("event_files_not_copied", done.event_files_not_copied)
 
 
 def _some(paths: t.Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ RECORD = "run.json"
 SPEC = "spec.json"
 LATEST = "LATEST"
 CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
 CODE_ARCHIVE, CODE_DIFF = "code.tar.gz", "code.diff"
 _DESTINATION = re.compile(r"^s3://(?P<bucket>[^/]+)/?(?P<prefix>.*?)/?$")
 _EXTENSION = re.compile(r"\.[^.]*[A-Za-z][^.]*$")

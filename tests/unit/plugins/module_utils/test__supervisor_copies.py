@@ -102,6 +102,16 @@ def test_latest_is_written_only_when_it_says_something_new(training: Training) -
     assert training.bucket.order.count("checkpoints/LATEST") == 1
 
 
+def test_event_files_are_no_checkpoints(training: Training) -> None:
+    (training.root / "epoch-1").mkdir()
+    training.write("epoch-1/model.pt")
+    training.write("events.out.tfevents.7.node.1.0", when=200)
+    training.write("epoch-1/events.out.tfevents.8.node.1.0", when=200)
+    with (training.root / "epoch-1/events.out.tfevents.8.node.1.0").open("a"):
+        done = training.copier.round({}, 0)
+    assert (done.copied, done.newest) == (("epoch-1/model.pt",), "epoch-1")
+
+
 def test_a_file_that_a_killed_training_was_writing_is_left_out(training: Training) -> None:
     training.write("epoch-1.pt", when=100)
     training.write("epoch-2.pt", when=999)

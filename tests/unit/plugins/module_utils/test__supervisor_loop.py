@@ -367,6 +367,39 @@ def test_a_refused_upload_does_not_end_the_training(world: World) -> None:
     assert world.file("status.json")["copies_late"] is False
 
 
+EVENTS = "output/tb/events.out.tfevents.7.node.1.0"
+
+
+def append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_event_files_are_in_the_bucket_while_the_run_goes(world: World) -> None:
+    path = world.docker.directory / EVENTS
+    seen: list[bytes | None] = []
+    world.at(30, lambda: append(path, "one"))
+    world.at(100, lambda: seen.append(world.bucket.objects.get(f"{PLACE}tensorboard/{EVENTS[7:]}")))
+    world.at(110, lambda: append(path, "two"))
+    world.at(115, lambda: world.docker.end(0))
+    world.supervise()
+    assert seen == [b"one"]
+    assert world.bucket.objects[f"{PLACE}tensorboard/{EVENTS[7:]}"] == b"onetwo"
+    assert world.bucket.objects[f"{PLACE}{EVENTS}"] == b"onetwo"
+
+
+def test_event_files_that_cannot_be_copied_keep_no_checkpoint_from_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.EventFiles, "round", lambda self: "Cannot copy results. AccessDenied.")
+    world.at(30, lambda: world.checkpoint("epoch-1.pt"))
+    world.at(90, lambda: world.docker.end(0))
+    world.supervise()
+    assert world.events()[1:3] == ["checkpoint_copied", "event_files_not_copied"]
+    assert world.bucket.latest()["name"] == "epoch-1.pt"
+
+
 def test_the_node_goes_down_only_after_the_results_are_home(world: World) -> None:
     world.bucket.refuses = True
     world.at(10, lambda: world.docker.end(3))
