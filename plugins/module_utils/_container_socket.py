@@ -111,10 +111,6 @@ class LogReader:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
 
-    def running(self) -> bool:
-        """Whether the container has not ended."""
-        return self._container()["State"]["Status"] not in _ENDED
-
     def attempt(self) -> int:
         """Which attempt of the run the container is."""
         return int(self._container()["Config"]["Labels"].get(LABEL_PREFIX + "attempt", 1))
@@ -135,26 +131,31 @@ class LogReader:
 
     def read(self, cursor: Cursor, wait_seconds: float) -> tuple[list[Line], Cursor, bool]:
         """Lines after the cursor, as soon as there are some; the cursor after them; whether that was all for ever."""
-        if is_of_earlier(cursor, self._container().get("Created", "")):
+        container = self._container()
+        if is_of_earlier(cursor, container.get("Created", "")):
             cursor = START
-        look, batch = self._look_at_tail(cursor, wait_seconds) or self._look_since(cursor, wait_seconds)
-        ended = look.at_end and not self.running()
+        # Docker 20.10 ends the answer to those who follow as the container ends, with some of the log unsent. So the log is over
+        # only if the container was before we looked, and we did not follow.
+        over = container["State"]["Status"] in _ENDED
+        look, batch = self._look_at_tail(cursor, wait_seconds, over) or self._look_since(cursor, wait_seconds, over)
+        ended = look.at_end and over
         after = batch.finish(ended)
         return batch.lines, after, ended
 
-    def _look_at_tail(self, cursor: Cursor, wait_seconds: float) -> tuple[_Look, Batch] | None:
+    def _look_at_tail(self, cursor: Cursor, wait_seconds: float, over: bool) -> tuple[_Look, Batch] | None:
         """A look at the last frames, None where these do not reach back to the cursor."""
         likely = tail_to_cursor(cursor, _moment(0)) if cursor.since else MOST_TAIL + 1
         # A log that has just become faster needs more than the cursor lets expect.
         for tail in (each for each in (likely, likely * _MORE) if each <= MOST_TAIL):
-            with self._get("logs", tail=tail, follow=1) as answer:
+            with self._get("logs", tail=tail, follow=int(not over)) as answer:
                 look = _Look(answer, Batch(cursor), wait_seconds)
                 if look.fill(cursor.since):
                     return look, look.batch
         return None
 
-    def _look_since(self, cursor: Cursor, wait_seconds: float) -> tuple[_Look, Batch]:
-        with self._get("logs", since=epoch_of(cursor.since) if cursor.since else "0", follow=1) as answer:
+    def _look_since(self, cursor: Cursor, wait_seconds: float, over: bool) -> tuple[_Look, Batch]:
+        since = epoch_of(cursor.since) if cursor.since else "0"
+        with self._get("logs", since=since, follow=int(not over)) as answer:
             look = _Look(answer, Batch(cursor), wait_seconds)
             look.fill()
             return look, look.batch

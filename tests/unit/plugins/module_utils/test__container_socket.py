@@ -32,8 +32,10 @@ class Docker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), Handler)
         self.pieces: list[tuple[float, bytes]] = []  # seconds to wait, then bytes
+        self.rest: list[tuple[float, bytes]] = []  # what only who does not follow gets to see
         self.stays_open = False
         self.status = "exited"
+        self.ends_with_log = False
         self.labels: dict[str, str] = {}
         self.created = "2026-11-20T09:00:00Z"
         self.asked: list[str] = []
@@ -76,11 +78,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for seconds, piece in self.server.pieces:
+        follows = "follow=1" in self.path
+        for seconds, piece in [*self.server.pieces, *([] if follows else self.server.rest)]:
             time.sleep(seconds)
             self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         if self.server.stays_open:
             time.sleep(1)
+        if self.server.ends_with_log:
+            self.server.status = "exited"
         self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *args: t.Any) -> None:
@@ -118,6 +123,17 @@ def test_the_end_of_an_answer_is_not_the_end_of_the_run(docker: Docker) -> None:
     docker.status = "running"
     docker.pieces = [(0, frame(1, b"one\n"))]
     assert LogReader("a").read(log.START, 5)[2] is False
+
+
+def test_a_log_is_over_once_it_was_read_to_its_end_after_the_container_ended(docker: Docker) -> None:
+    """To those who follow, Docker 20.10 ends a log as the container ends, and may keep back what was written just before."""
+    docker.status, docker.ends_with_log = "running", True
+    docker.pieces, docker.rest = [(0, frame(1, b"one\n"))], [(0, frame(2, b"two\n"))]
+    reader = LogReader("a")
+    lines, cursor, ended = reader.read(log.START, 5)
+    assert ([line.data for line in lines], ended) == ([b"one"], False)
+    lines, _cursor, ended = reader.read(cursor, 5)
+    assert ([line.data for line in lines], ended) == ([b"two"], True)
 
 
 def test_lines_do_not_wait_for_others(docker: Docker) -> None:
