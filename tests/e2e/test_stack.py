@@ -219,17 +219,6 @@ LONG_RUN = (
 
 POLITE_RUN = "trap 'echo saved > /opt/ml/checkpoints/last; exit 0' TERM; while true; do sleep 0.2; done"
 
-# It stays at step 5 until something has come between it and whoever follows it.
-CUT_RUN = (
-    "for i in $(seq 40); do echo step $i; sleep 0.1; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.1; done; done"
-)
-
-# A window title, a cleared screen, a progress bar, what is no UTF-8, a line of 10 MB, a burst, and no newline at the end.
-HOSTILE_RUN = (
-    r"printf '\033]0;owned\007title\n\033[2Jgone\n10%%\r20%%\r100%%\nbad \377 end\n'; "
-    r"head -c 10000000 /dev/zero | tr '\0' x; echo; seq 20000; printf 'no newline'"
-)
-
 
 class TestTrain:
     def test_shows_the_log_and_collects_the_results(self, stack: Stack) -> None:
@@ -369,36 +358,6 @@ class TestTrain:
         assert outcome.status != 0
         assert 'There is no run "polit" on this node' in outcome.text
         assert 'Did you mean "polite"?' in outcome.text
-
-    @pytest.mark.parametrize(
-        ("run_id", "command"),
-        [
-            # It ends its own connection, too.
-            pytest.param("cut", "sudo pkill -KILL -f '^sshd(-session)?: .*@'", id="connection cut"),
-            pytest.param("restarted", "sudo systemctl restart docker", id="Docker restarted"),
-        ],
-    )
-    def test_what_breaks_the_following_leaves_no_gap_and_repeats_nothing(
-        self, stack: Stack, run_id: str, command: str
-    ) -> None:
-        with stack.follow("train", *stack.train(run_id, CUT_RUN)) as followed:
-            followed.wait_until_it_says("step 5\n")
-            stack.ssh(command)
-            assert stack.ssh(f"sudo docker exec trainyard-run-{run_id} touch /tmp/go").status == 0
-            outcome = followed.finish()
-        assert outcome.status == 0, outcome.text
-        numbers = re.findall(r"^step (\d+)$", outcome.text, re.MULTILINE)
-        assert numbers == [str(number) for number in range(1, 41)]
-
-    def test_a_hostile_log_is_tame_on_the_screen_and_whole_in_the_bucket(self, stack: Stack) -> None:
-        outcome = stack.play("train", *stack.train("hostile", HOSTILE_RUN))
-        assert outcome.status == 0, outcome.text
-        numbers = "".join(f"{number}\n" for number in range(1, 20_001))
-        long_line = "x" * 2000 + "... (10.0 MB more in the log)"
-        assert f"title\ngone\n100%\nbad \ufffd end\n{long_line}\n{numbers}no newline\n" in outcome.text
-        assert "\x1b" not in outcome.text
-        written = b"\x1b]0;owned\x07title\n\x1b[2Jgone\n10%\r20%\r100%\nbad \xff end\n" + b"x" * 10_000_000 + b"\n"
-        assert stack.objects("runs/hostile/")["runs/hostile/log.txt"] == written + numbers.encode() + b"no newline"
 
 
 def state_of_node(stack: Stack) -> str:

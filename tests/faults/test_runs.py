@@ -3,6 +3,20 @@
 """What can happen to a run: to its container, its bucket, its controller, and at last to its node.
 
 One stack for all of them. The tests stand in an order, so that what takes its time goes on beside the tests that follow.
+
+==============================  ================================================================
+malformed hyperparameters       TestHyperparametersThatAreNone
+out of memory                   TestMemory
+killed, and tried again         TestTrainingThatIsTakenDown
+dropped SSH                     TestConnectionThatIsLost
+Docker restart                  TestDockerThatRestarts
+hostile log                     TestHostileLog
+upload refused                  TestBucketThatRefuses
+budget                          TestBudget, TestAfterTheBudget
+two operators, exit 3           TestTwoOperatorsAndAControllerThatDies
+spot notice                     TestSpotNotice
+node terminated with no notice  TestNodeThatIsGone
+==============================  ================================================================
 """
 
 from __future__ import annotations
@@ -11,9 +25,11 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import docker
@@ -41,6 +57,7 @@ GROUPS = [
 UNFOLLOWED = {"training_run_follow_enabled": False}
 # A g6.xlarge costs that in some ten seconds.
 BUDGET = {"training_run_budget_usd": 0.002, "training_run_when_finished": "terminate"}
+SECRET = "ssm:/runs/token"
 PENNILESS = "stopped by its budget of 0.002 USD"
 
 # It holds at step 5 until it is told to go on.
@@ -49,6 +66,19 @@ HELD_RUN = (
     "echo half > /opt/ml/model/half; echo the disk is on fire; exit 3"
 )
 GREEDY_RUN = "echo 1 > /opt/ml/checkpoints/step-1.pt; echo step 1; tail /dev/zero"
+# It holds at step 5 until something has come between it and whoever follows it.
+CUT_RUN = (
+    "for i in $(seq 40); do echo step $i; sleep 0.1; while [ $i = 5 ] && ! [ -e /tmp/go ]; do sleep 0.1; done; done"
+)
+MARKUP = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+FILE = "model/</script><b><img src=x onerror=alert(1)>"
+# A window title, a cleared screen, a progress bar, what is no UTF-8, a line of 10 MB, a burst, markup, and no newline at the end.
+HOSTILE_RUN = (
+    r"printf '\033]0;owned\007title\n\033[2Jgone\n10%%\r20%%\r100%%\nbad \377\000 end\n'; "
+    r"head -c 10000000 /dev/zero | tr '\0' x; echo; seq 20000; "
+    f"mkdir '/opt/ml/model/<'; echo weights > '/opt/ml/{FILE}'; "
+    f"""printf '{{"loss{MARKUP}": 0.5}}\n{MARKUP}\nno newline'"""
+)
 POLITE_RUN = (
     "trap 'echo last > /opt/ml/checkpoints/step-2.pt; echo saved; exit 0' TERM; "
     "echo 1 > /opt/ml/checkpoints/step-1.pt; echo step 1; while true; do sleep 0.2; done"
@@ -62,7 +92,12 @@ def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
     # The operator's own key: whoever comes from elsewhere has it too.
     key = tmp_path_factory.mktemp("key") / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    own = {"aws_nodes_groups": GROUPS, "stack_ssh_key_file": str(key), "stack_owner": "ada"}
+    own = {
+        "aws_identity_secrets": [SECRET],
+        "aws_nodes_groups": GROUPS,
+        "stack_ssh_key_file": str(key),
+        "stack_owner": "ada",
+    }
     variables = inventory / "group_vars" / "all.yml"
     kept = [line for line in re.split(r"\n(?=\S)", variables.read_text()) if line.split(":")[0] not in own]
     variables.write_text("\n".join([*kept, *(f"{name}: {json.dumps(value)}" for name, value in own.items())]) + "\n")
@@ -105,6 +140,11 @@ def go_on(stack: Stack, run_id: str) -> None:
     assert stack.ssh(f"sudo docker exec trainyard-run-{run_id} touch /tmp/go", host=MAIN).status == 0
 
 
+def put_token(stack: Stack, value: str) -> None:
+    name = SECRET.removeprefix("ssm:")
+    stack.lab.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+
 def record_of(stack: Stack, run_id: str) -> dict:
     """What the bucket says how the run ended; empty as long as it does not."""
     return json.loads(stack.objects(f"runs/{run_id}/").get(f"runs/{run_id}/run.json", b"{}"))
@@ -123,6 +163,14 @@ def assert_latest_is_whole(objects: dict[str, bytes], run_id: str, name: str) ->
     for file in latest["files"]:
         body = objects[f"runs/{run_id}/checkpoints/{file['path']}"]
         assert (len(body), hashlib.sha256(body).hexdigest()) == (file["size"], file["sha256"])
+
+
+def assert_forty_steps(stack: Stack, run_id: str, shown: str) -> None:
+    """Each once and in order, on the screen as in the bucket."""
+    numbers = [str(number) for number in range(1, 41)]
+    assert re.findall(r"^step (\d+)$", shown, re.MULTILINE) == numbers
+    log = "".join(f"step {number}\n" for number in numbers)
+    assert stack.objects(f"runs/{run_id}/")[f"runs/{run_id}/log.txt"] == log.encode()
 
 
 class TestHyperparametersThatAreNone:
@@ -152,28 +200,124 @@ class TestMemory:
 
 
 class TestTrainingThatIsTakenDown:
-    def test_its_node_tries_again_from_the_newest_checkpoint(self, stack: Stack) -> None:
-        """Whoever follows sees both attempts; nothing but the node starts the second."""
+    def test_its_node_tries_again_from_the_newest_checkpoint_with_the_secrets_of_now(self, stack: Stack) -> None:
+        """Whoever follows sees both attempts; nothing but the node starts the second, and reads its secrets."""
         script = (
-            "echo from $TRAINYARD_RESUME_CHECKPOINT; test $TRAINYARD_RESUME_CHECKPOINT && exit 0; "
+            "sha256sum /run/secrets/token; echo from $TRAINYARD_RESUME_CHECKPOINT; "
+            "test $TRAINYARD_RESUME_CHECKPOINT && exit 0; "
             "echo 1 > /opt/ml/checkpoints/step-1.pt; echo step 1; while true; do sleep 0.2; done"
         )
-        options = options_of(stack, MAIN, "again", script, training_run_retries=1)
+        old, new = os.urandom(16).hex(), os.urandom(16).hex()
+        before = len(stack.lab.calls())
+        put_token(stack, old)
+        options = options_of(
+            stack, MAIN, "again", script, training_run_retries=1, training_run_secrets={"token": SECRET}
+        )
         with stack.follow("train", *options) as followed:
             latest = "runs/again/checkpoints/LATEST"
             wait_for(lambda: latest in stack.objects("runs/again/"), PATIENCE_SECONDS, "the first checkpoint")
             assert stack.ssh("sudo docker kill --signal KILL trainyard-run-again", host=MAIN).status == 0
+            followed.wait_until_it_says("it is tried again in 30 s")
+            put_token(stack, new)
             outcome = followed.finish()
         assert outcome.status == 0, outcome.text
-        shown = re.findall(r"^(from.*|step 1|Run \"again\": .*)$", outcome.text, re.MULTILINE)
-        assert shown[0].rstrip() == "from"
-        assert shown[1] == "step 1"
-        assert shown[2].endswith("it is tried again in 30 s (1 of 1)")
-        assert shown[3:] == ["from /opt/ml/checkpoints/step-1.pt"]
+        shown = re.findall(r"^(\w{64}  .*|from.*|step 1|Run \"again\": .*)$", outcome.text, re.MULTILINE)
+        assert shown[0] == f"{hashlib.sha256(old.encode()).hexdigest()}  /run/secrets/token"
+        assert shown[1].rstrip() == "from"
+        assert shown[2] == "step 1"
+        assert shown[3].endswith("it is tried again in 30 s (1 of 1)")
+        assert shown[4:] == [
+            f"{hashlib.sha256(new.encode()).hexdigest()}  /run/secrets/token",
+            "from /opt/ml/checkpoints/step-1.pt",
+        ]
+        readers = [call["caller"] for call in stack.lab.calls(before) if call["action"] == "GetParameter"]
+        assert readers == [stack.instances()[MAIN]["PrivateIpAddress"]] * 2
         record = record_of(stack, "again")
         assert (record["outcome"], record["attempts"]) == ("succeeded", 2)
         assert [each["exit_code"] for each in record["earlier_attempts"]] == [137]
         assert stack.objects("runs/again/")["runs/again/log-1.txt"].endswith(b"step 1\n")
+
+
+class TestConnectionThatIsLost:
+    # As a service of the node, because whoever asks for it loses his own connection, too; and longer than Ansible itself tries again.
+    CUT = (
+        "systemctl stop ssh.socket ssh; pkill -KILL -f '^sshd(-session)?: .*@'; "
+        "docker exec trainyard-run-cut touch /tmp/go; sleep 12; systemctl start ssh"
+    )
+
+    def test_what_came_meanwhile_follows_without_gap_or_repeat(self, stack: Stack) -> None:
+        with stack.follow("train", *options_of(stack, MAIN, "cut", CUT_RUN)) as followed:
+            followed.wait_until_it_says("step 5\n")
+            stack.ssh(f"sudo systemd-run --quiet sh -c {shlex.quote(self.CUT)}", host=MAIN)
+            outcome = followed.finish()
+        assert outcome.status == 0, outcome.text
+        assert f"Connection to {MAIN} lost; the training goes on there." in outcome.text
+        assert re.search(rf"^Connection to {MAIN} is back after \d+ s\.$", outcome.text, re.MULTILINE), outcome.text
+        assert_forty_steps(stack, "cut", outcome.text)
+
+
+class TestDockerThatRestarts:
+    def test_the_container_outlives_it_and_so_do_its_followers(self, stack: Stack) -> None:
+        engine = "sudo systemctl show --property MainPID docker"
+        with stack.follow("train", *options_of(stack, MAIN, "restarted", CUT_RUN)) as followed:
+            followed.wait_until_it_says("step 5\n")
+            before = stack.ssh(engine, host=MAIN).text
+            assert stack.ssh("sudo systemctl restart docker", host=MAIN).status == 0
+            assert stack.ssh(engine, host=MAIN).text != before
+            go_on(stack, "restarted")
+            outcome = followed.finish()
+        assert outcome.status == 0, outcome.text
+        assert_forty_steps(stack, "restarted", outcome.text)
+        record = record_of(stack, "restarted")
+        assert (record["outcome"], record["exit_code"], record["attempts"]) == ("succeeded", 0, 1)
+
+
+class TestHostileLog:
+    def test_is_tame_on_the_screen_and_whole_in_the_bucket(self, stack: Stack) -> None:
+        hostile = {"training_run_hyperparameters": {MARKUP: MARKUP}}
+        outcome = stack.play("train", *options_of(stack, MAIN, "hostile", HOSTILE_RUN, **hostile))
+        assert outcome.status == 0, outcome.text
+        numbers = "".join(f"{number}\n" for number in range(1, 20_001))
+        long_line = "x" * 2000 + "... (10.0 MB more in the log)"
+        end = f'{{"loss{MARKUP}": 0.5}}\n{MARKUP}\nno newline'
+        assert f"title\ngone\n100%\nbad \ufffd end\n{long_line}\n{numbers}{end}\n" in outcome.text
+        assert "\x1b" not in outcome.text
+        written = b"\x1b]0;owned\x07title\n\x1b[2Jgone\n10%\r20%\r100%\nbad \xff\0 end\n" + b"x" * 10_000_000 + b"\n"
+        assert stack.objects("runs/hostile/")["runs/hostile/log.txt"] == written + (numbers + end).encode()
+
+    def test_is_but_text_in_its_report(self, stack: Stack, tmp_path: Path) -> None:
+        options = {"aws_runs_ids": ["hostile"], "aws_runs_report_directory": str(tmp_path)}
+        outcome = stack.play("runs", "-e", json.dumps(options))
+        assert outcome.status == 0, outcome.text
+        assert "\x1b" not in outcome.text
+        text = (tmp_path / "hostile.html").read_text()
+        assert "\x1b" not in text
+        page = Page(text)
+        assert not page.tags & {"script", "img", "b", "iframe", "object", "link"}
+        assert not {name for name in page.attributes if name.startswith("on") or name in ("src", "href")}
+        # As text it is there: as the name and value of a hyperparameter, in that of a metric and of a file, and in the log.
+        for told in (MARKUP, f"loss{MARKUP}"[:60], FILE):
+            assert told in page.texts
+        assert any(each.endswith(f"\n{MARKUP}\nno newline") for each in page.texts)
+
+
+class Page(HTMLParser):
+    """What a browser would see in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _value in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
 
 
 class TestBucketThatRefuses:
