@@ -41,6 +41,7 @@ SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "habana_driver": {"ubuntu-22.04": {"devices_id": "0x1060"}},
     "node_baseline": {"ubuntu-22.04": {}},
+    "node_exporter": {"ubuntu-22.04": {}},
     "nvidia_container_toolkit": {
         "ubuntu-22.04": {
             "machine_devices": ["0x10de 0x27b8 0x030200"],
