@@ -34,9 +34,6 @@ class Metadata:
     def spot_notice(self) -> str:
         """What AWS says it will do with this spot instance; empty where it says nothing. Raises OSError where there is no service."""
         status, text = self._get("spot/instance-action")
-        if status == 401:
-            self._token = ""
-            status, text = self._get("spot/instance-action")
         return text if status == 200 else ""
 
     def credentials(self) -> Credentials | None:
@@ -58,6 +55,13 @@ class Metadata:
         return region
 
     def _get(self, path: str) -> tuple[int, str]:
+        status, text = self._get_once(path)
+        if status != 401:
+            return status, text
+        self._token = ""  # it has expired
+        return self._get_once(path)
+
+    def _get_once(self, path: str) -> tuple[int, str]:
         if not self._token:
             lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
             status, token = self._ask("PUT", "/latest/api/token", lifetime)

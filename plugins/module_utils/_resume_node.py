@@ -273,6 +273,7 @@ def _settings(params: t.Mapping[str, t.Any], known: Known) -> dict[str, t.Any]:
         "node": params["node"],
         "results": params["results"],
         "price_per_hour_usd": params["price_per_hour_usd"],
+        "metrics_namespace": params["metrics_namespace"],
         "max_duration_seconds": seconds_of(params["max_duration"]) if params["max_duration"] else 0,
         "budget_usd": params["budget_usd"],
         "resume_arguments": params["resume_arguments"],

@@ -32,6 +32,7 @@ class Call:
     endpoint: str
     target: str
     body: str = "{}"
+    content_type: str = "application/x-amz-json-1.1"
 
 
 class Refused(ValueError):
@@ -59,7 +60,7 @@ def ask(call: Call, credentials: Credentials, now: datetime | None = None) -> di
         status, body = _post(call, headers)
     except http.client.HTTPException as error:
         raise OSError(str(error) or type(error).__name__) from error
-    answer = dict(json.loads(body))
+    answer = dict(json.loads(body or "{}"))  # what has nothing to say may say nothing
     if status != 200:
         code = str(answer.get("__type") or status).rsplit("#", 1)[-1]
         raise Refused(code, str(answer.get("message") or answer.get("Message") or ""))
@@ -70,7 +71,7 @@ def signed_headers(call: Call, credentials: Credentials, now: datetime) -> dict[
     """The headers of a request, with its signature among them."""
     moment, scope = now.strftime("%Y%m%dT%H%M%SZ"), f"{now:%Y%m%d}/{call.region}/{call.service}/aws4_request"
     headers = {
-        "content-type": "application/x-amz-json-1.1",
+        "content-type": call.content_type,
         "host": urlsplit(call.endpoint).netloc,
         "x-amz-date": moment,
         "x-amz-security-token": credentials.token,

@@ -56,6 +56,9 @@ class Settings:
     when_finished: str = "keep"  # keep, stop, terminate
     grace_seconds: int = 120
     retries: int = 0
+    progress_pattern: str = ""
+    metrics_enabled: bool = True
+    metrics_namespace: str = ""  # in CloudWatch; what is written for Prometheus has none
     # What earlier attempts used, which may have had another price.
     earlier_seconds: float = 0
     earlier_usd: float = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 import typing as t
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_engine im
     start_attempt,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._container_record import hyperparameters_text, run_on_node
+from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import LogReader
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
     TRYING_AGAIN,
     State,
@@ -30,6 +32,15 @@ from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata i
 from ansible_collections.trainyard.aws.plugins.module_utils._kernel_log import note_xids
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, is_tried_again, spec_document
 from ansible_collections.trainyard.aws.plugins.module_utils._resume_node import Here, UsedUp, prepare_again, take_back
+from ansible_collections.trainyard.aws.plugins.module_utils._run_metrics import (
+    Look,
+    accelerator_values,
+    known,
+    mean_utilization,
+    percent_of,
+    usage_values,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._run_metrics_node import Event, Log, Publisher
 from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import remove_secrets
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     Accelerator,
@@ -40,10 +51,8 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     clock_after,
     copies_are_late,
     cost_usd,
-    cpu_percent,
     idle_since,
     notice_seconds,
-    rates,
     spent_seconds,
     stop_for,
     usage_pause_seconds,
@@ -52,11 +61,9 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_copies i
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_event_files import EventFiles
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor_node import (
     Journal,
+    Meter,
     Run,
     accelerators,
-    memory_mib,
-    processor_times,
-    transferred_bytes,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
     CHECKPOINTS,
@@ -75,6 +82,9 @@ NO_METADATA_SECONDS = 60
 ACCELERATOR_SECONDS = 10
 KERNEL_SECONDS = 10
 JOURNAL_SECONDS = 10
+METRICS_SECONDS = 60
+# How long the last metrics of a run may take; its results do not wait for them.
+LAST_METRICS_SECONDS = 90
 REST_SECONDS = 10
 RETRY_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 300
@@ -106,6 +116,7 @@ class Node:
     shutdown: t.Callable[[], None]
     sleep: t.Callable[[float], None] = time.sleep
     now: t.Callable[[], float] = time.time
+    log: t.Callable[[str], Log] = LogReader
 
 
 class Timer:
@@ -174,6 +185,11 @@ class Copying:
         if late != self.late:
             self.late = late
             self._journal.event(*(("copies_late", self._fault) if late else ("copies_caught_up", "")))
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How long ago all that is closed was seen in the bucket; None where nothing is copied."""
+        return self._node.now() - self._last_good if self._last_good else None
 
     def settle(self) -> None:
         """Wait until nothing is on its way any more."""
@@ -244,6 +260,55 @@ def _some(paths: t.Sequence[str]) -> list[str]:
     return [*paths[:5], f"and {len(paths) - 5} more"] if len(paths) > 5 else list(paths)
 
 
+class Publishing:
+    """Metrics on their way beside the watching, which waits for nobody who is told."""
+
+    def __init__(self, settings: Settings, node: Node, journal: Journal) -> None:
+        self._node = node
+        self._journal = journal
+        self._publisher = Publisher(settings, journal.directory, node.log(settings.run_id), node.metadata)
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._jobs: deque[Future[list[Event]]] = deque()
+        self._timer = Timer(METRICS_SECONDS)
+        self._was_urgent = False
+        self._fault = ""
+
+    def tick(self, look: t.Callable[[], Look], is_urgent: bool) -> None:
+        """Tell what is known, each minute and as soon as it is urgent."""
+        while self._jobs and self._jobs[0].done():
+            self._take(self._jobs.popleft())
+        now = self._node.now()
+        if is_urgent and not self._was_urgent:
+            self._was_urgent = True
+            self._timer.wait(now, 0)
+        if not self._jobs and self._timer.due(now) and self._publisher.is_wanted:
+            self._jobs.append(self._pool.submit(self._publisher.round, look()))
+
+    def finish(self, look: Look) -> None:
+        """Begin to tell what is left to be told."""
+        if self._publisher.is_wanted:
+            self._jobs.append(self._pool.submit(self._publisher.round, look, True))
+
+    def settle(self) -> None:
+        """Wait until all is told, or was refused."""
+        while self._jobs:
+            self._take(self._jobs.popleft())
+
+    @property
+    def has_unsent(self) -> bool:
+        return self._publisher.has_unsent
+
+    def _take(self, job: Future[list[Event]]) -> None:
+        try:
+            for each in job.result(LAST_METRICS_SECONDS):
+                self._journal.event(each.event, each.detail)
+        except Exception as error:  # whatever is wrong with a metric, the training is looked after
+            fault = f"{type(error).__name__}: {error}"
+            if fault != self._fault:
+                self._fault = fault
+                self._journal.event("metrics_failed", fault)
+
+
 class Watch:
     """What is known of the run while it goes on."""
 
@@ -257,9 +322,9 @@ class Watch:
         self._accelerator_timer = Timer(ACCELERATOR_SECONDS)
         self._notice_timer = Timer(NOTICE_SECONDS)
         self._usage_timer = Timer(0)
-        self._usage_at = 0.0
-        self._processor: list[int] = []
-        self._transferred: dict[str, int] = {}
+        self._meter = Meter()
+        # Of the minute that is told next; nobody may ask for it.
+        self.utilizations: deque[float] = deque(maxlen=METRICS_SECONDS // ACCELERATOR_SECONDS)
 
     def tick(self, seconds: float) -> None:
         now = self._node.now()
@@ -268,6 +333,8 @@ class Watch:
             self._idle_since = idle_since(
                 self._idle_since, now, self.accelerators, self._settings.idle_threshold_percent
             )
+            utilization = mean_utilization(self.accelerators)
+            self.utilizations.extend([] if utilization is None else [utilization])
         if self._notice_timer.due(now):
             self._ask_for_notice(now)
         if self._usage_timer.due(now):
@@ -275,10 +342,17 @@ class Watch:
             self._usage_timer.wait(now, usage_pause_seconds(seconds))
 
     def stop(self, seconds: float) -> Stop | None:
-        now = self._node.now()
-        idle = now - self._idle_since if self._idle_since is not None else 0
-        left = self._notice - now if self._notice is not None else None
-        return stop_for(self._settings, seconds, idle, left)
+        left = self._notice - self._node.now() if self._notice is not None else None
+        return stop_for(self._settings, seconds, self.idle_seconds, left)
+
+    @property
+    def idle_seconds(self) -> float:
+        return self._node.now() - self._idle_since if self._idle_since is not None else 0
+
+    @property
+    def is_noticed(self) -> bool:
+        """Whether AWS takes the instance back."""
+        return self._notice is not None
 
     def _ask_for_notice(self, now: float) -> None:
         try:
@@ -290,17 +364,13 @@ class Watch:
             self._notice = now + notice_seconds(answer, now)
 
     def _write_usage(self, now: float, seconds: float) -> None:
-        times, transferred = processor_times(), transferred_bytes()
         self._journal.usage(
             {
                 "accelerators": accelerator_list(self.accelerators),
-                "cpu_percent": cpu_percent(self._processor, times) if self._processor else None,
-                **memory_mib(),
-                **(rates(self._transferred, transferred, now - self._usage_at) if self._transferred else {}),
+                **self._meter.read(now),
                 "cost_usd": cost_usd(self._settings, seconds),
             }
         )
-        self._processor, self._transferred, self._usage_at = times, transferred, now
 
 
 class Supervision:
@@ -321,6 +391,8 @@ class Supervision:
         self._copying.copies = {path: Copy(*copy) for path, copy in memory.get("copies", {}).items()}
         self._copying.newest = memory.get("newest")
         self._watch = Watch(settings, node, self._journal)
+        self._publishing = Publishing(settings, node, self._journal)
+        self._meter = Meter()
         self._status_timer = Timer(STATUS_SECONDS)
         self._kernel_timer = Timer(KERNEL_SECONDS)
         self._stop: Stop | None = None
@@ -396,12 +468,14 @@ class Supervision:
             if self._kernel_timer.due(self._node.now()):
                 self._note_xids(state)
         seconds = spent_seconds(self._clock)
-        known = self._copying.copies
+        copies = self._copying.copies
         self._copying.tick(seconds)
+        if state.running:
+            self._publishing.tick(self._look, self._watch.is_noticed)
         due = self._status_timer.due(self._node.now())
         if due:
             self._status("stopping" if self._stop else "running")
-        if due or self._copying.copies != known:
+        if due or self._copying.copies != copies:
             self._remember()
 
     def _hold_to_limits(self, state: State) -> None:
@@ -445,6 +519,26 @@ class Supervision:
             }
         )
 
+    def _look(self) -> Look:
+        """What is known at this moment, but for the log."""
+        now, watch = self._node.now(), self._watch
+        utilizations = list(watch.utilizations)
+        watch.utilizations.clear()
+        single = {
+            "run_price_usd_per_hour": self._settings.price_per_hour_usd or None,
+            "idle_accelerator_seconds": watch.idle_seconds if watch.accelerators else None,
+            "checkpoint_age_seconds": self._copying.age_seconds,
+            "spot_notice": 1 if watch.is_noticed else None,
+        }
+        used = {**usage_values(self._meter.read(now)), **accelerator_values(watch.accelerators, utilizations)}
+        return Look(now, {**self._last_look().values, **known(single), **used})
+
+    def _last_look(self) -> Look:
+        """What holds when the run is over."""
+        cost = cost_usd(self._settings, spent_seconds(self._clock))
+        spent = {"run_cost_usd": cost, "budget_used_percent": percent_of(cost, self._settings.budget_usd)}
+        return Look(self._node.now(), known(spent))
+
     def _remember(self, ended: str = "") -> None:
         self._journal.remember(
             {
@@ -463,10 +557,15 @@ class Supervision:
         self._clock = clock_after(self._clock, _start_of(state), seconds_between(state.started_at, state.finished_at))
         self._note_xids(state)
         self._journal.event("container_ended", ending(state).reason)
+        self._publishing.finish(self._last_look())
         if self._try_again(state):
             return True
         self._status("copying")
         home = self._bring_home(state)
+        self._publishing.settle()
+        if self._publishing.has_unsent:
+            self._publishing.finish(self._last_look())
+            self._publishing.settle()
         leaves = home and self._settings.when_finished != "keep" and bool(self._copying.place)
         if leaves and not (self._stop and self._stop.event == "spot_interruption"):
             self._leave()
@@ -500,6 +599,7 @@ class Supervision:
         self._status(TRYING_AGAIN, f"{run['reason'].rstrip('.')}; it is tried again in {pause} s ({times})")
         self._journal.event(TRYING_AGAIN, f"{run['reason'].rstrip('.')}; in {pause} s ({times})")
         self._copying.settle()
+        self._publishing.settle()
         self._remember()
         self._node.sleep(pause)
         # It may have been stopped meanwhile.

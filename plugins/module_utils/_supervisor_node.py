@@ -15,8 +15,10 @@ from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import (
     ACCELERATOR_QUERIES,
     Accelerator,
     File,
+    cpu_percent,
     event_line,
     parse_accelerators,
+    rates,
     time_text,
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._training_results import (
@@ -124,6 +126,25 @@ def transferred_bytes(proc: str = "/proc", block: str = "/sys/block") -> dict[st
 def _is_disk(name: str, block: str) -> bool:
     """Neither a part of a disk nor a device that other disks stand behind, so that nothing counts twice."""
     return os.path.isdir(os.path.join(block, name)) and not name.startswith(_VIRTUAL_DISKS)
+
+
+class Meter:
+    """How busy the machine was since this meter was last read."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._processor: list[int] = []
+        self._transferred: dict[str, int] = {}
+
+    def read(self, now: float) -> dict[str, t.Any]:
+        times, transferred = processor_times(), transferred_bytes()
+        usage = {
+            "cpu_percent": cpu_percent(self._processor, times) if self._processor else None,
+            **memory_mib(),
+            **(rates(self._transferred, transferred, now - self._at) if self._transferred else {}),
+        }
+        self._processor, self._transferred, self._at = times, transferred, now
+        return usage
 
 
 # ---- The run's own files -------------------------------------------------------------------------------------------

@@ -55,6 +55,10 @@ options:
     description: What this node costs an hour. V(0) leaves it.
     type: float
     default: 0
+  metrics_namespace:
+    description: The namespace in CloudWatch that is told how the run does. Left empty, it stays as it was.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Can run in check mode and say what would be done. What is in the bucket is proved only when it is brought.
@@ -181,6 +185,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "max_duration": {"type": "str", "default": ""},
     "budget_usd": {"type": "float", "default": 0.0},
     "price_per_hour_usd": {"type": "float", "default": 0.0},
+    "metrics_namespace": {"type": "str", "default": ""},
 }
 
 

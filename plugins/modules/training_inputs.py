@@ -123,6 +123,14 @@ options:
     description: How often the node tries again by itself what failed for a reason outside of the training.
     type: int
     default: 0
+  metrics_enabled:
+    description: Whether the node tells how the run does, as metrics.
+    type: bool
+    default: true
+  metrics_namespace:
+    description: The namespace in CloudWatch that is told. Left empty, CloudWatch is not.
+    type: str
+    default: ""
   variable_prefix:
     description: What to put before the options' names in messages, so that they name the user's variables.
     type: str

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing as t
 
 from ansible_collections.trainyard.aws.plugins.module_utils._durations import seconds_of
@@ -23,8 +24,12 @@ SUPERVISION: dict[str, t.Any] = {
     "when_finished": {"type": "str", "choices": ["keep", "stop", "terminate"], "default": "keep"},
     "grace_seconds": {"type": "int", "default": 120},
     "retries": {"type": "int", "default": 0},
+    "metrics_enabled": {"type": "bool", "default": True},
+    "metrics_namespace": {"type": "str", "default": ""},
 }
 _DURATIONS = ("checkpoint_interval", "max_duration", "idle_stop")
+# As CloudWatch takes it; what begins with AWS/ is its own.
+_NAMESPACE = re.compile(r"(?!AWS/|:)[A-Za-z0-9.\-_/#: ]{1,255}")
 _NOT_NEGATIVE = ("checkpoints_kept", "budget_usd", "price_per_hour_usd", "grace_seconds", "retries")
 
 
@@ -46,6 +51,13 @@ def supervision_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fau
     threshold = options["idle_threshold_percent"]
     if not 0 < threshold <= 100:
         faults.append(Fault(names.of("idle_threshold_percent"), f"{threshold:g} is no percentage.", "Write 1 to 100."))
+    namespace = options["metrics_namespace"]
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        what, fix = (
+            f'"{namespace}" is no namespace of CloudWatch.',
+            "Write letters, digits and any of . - _ / # such as trainyard/demo.",
+        )
+        faults.append(Fault(names.of("metrics_namespace"), what, fix))
     return faults
 
 

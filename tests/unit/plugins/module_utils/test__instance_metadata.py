@@ -71,6 +71,8 @@ def test_the_credentials_of_the_role(imds: Imds) -> None:
     found = {"Code": "Success", "AccessKeyId": "AKIA", "SecretAccessKey": "hush", "Token": "until tonight"}
     imds.pages[ROLE + "nodes"] = json.dumps(found)
     assert metadata.credentials() == Credentials("AKIA", "hush", "until tonight")
+    imds.tokens.append("another")
+    assert metadata.credentials() == Credentials("AKIA", "hush", "until tonight")
     imds.pages[ROLE + "nodes"] = json.dumps({"Code": "AssumeRoleUnauthorizedAccess"})
     assert metadata.credentials() is None
 

@@ -32,6 +32,7 @@ PARAMS: dict[str, t.Any] = {
     "max_duration": "",
     "budget_usd": 0,
     "price_per_hour_usd": 0,
+    "metrics_namespace": "",
 }
 SETTINGS = {
     "run_id": "a",
@@ -234,7 +235,7 @@ def test_all_comes_from_the_bucket(run: Run) -> None:
     run.checkpoint("epoch-2.pt", "second", when=50)
     run.copied("epoch-1.pt", "epoch-2.pt", **{"events-0.jsonl": '{"event": "x"}\n'})
     run.lose_node()
-    made = run.prepare(price_per_hour_usd=7.2)
+    made = run.prepare(price_per_hour_usd=7.2, metrics_namespace="trainyard/demo")
     assert (made["attempt"], made["epoch"], made["new_node"]) == (2, 2, True)
     assert made["brought"] == ["epoch-1.pt", "epoch-2.pt"]
     assert (made["spent_seconds"], made["spent_usd"]) == (90.0, 0.09)
@@ -244,6 +245,7 @@ def test_all_comes_from_the_bucket(run: Run) -> None:
     assert (run.directory / "input/config/hyperparameters.json").read_text() == '{"epochs": 6}\n'
     assert (run.directory / "events.jsonl").read_text() == '{"event": "x"}\n'
     assert run.read("settings.json")["price_per_hour_usd"] == 7.2
+    assert run.read("settings.json")["metrics_namespace"] == "trainyard/demo"
     assert run.read("container.json")["image_digest"] == "image@sha256:1"
     memory = run.read("supervisor.json")
     assert memory["clock"] == {"earlier": 90.0}

@@ -52,12 +52,14 @@ def call_to(service: Service) -> signed.Call:
 
 @pytest.mark.parametrize(("service", "body"), [("ecr", "{}"), ("ssm", '{"Name": "/team/ü"}')])
 def test_it_is_signed_as_botocore_signs(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> None:
-    call = signed.Call(service, "eu-west-1", f"https://{service}.eu-west-1.amazonaws.com", "Do.This", body)
+    endpoint = f"https://{service}.eu-west-1.amazonaws.com"
+    call = signed.Call(service, "eu-west-1", endpoint, "Do.This", body, "application/x-amz-json-1.0")
     ours = signed.signed_headers(call, CREDENTIALS, NOW)
     plain = {name: ours[name] for name in ("content-type", "x-amz-target")}
     request = AWSRequest("POST", f"{call.endpoint}/", headers=plain, data=body.encode())
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: NOW.replace(tzinfo=None))
     botocore.auth.SigV4Auth(BotoCredentials(*CREDENTIALS), service, "eu-west-1").add_auth(request)
+    assert ours["content-type"] == "application/x-amz-json-1.0"
     assert ours["authorization"] == request.headers["Authorization"]
     assert ours["x-amz-date"] == request.headers["X-Amz-Date"]
 
@@ -66,6 +68,11 @@ def test_it_brings_an_answer(service: Service) -> None:
     service.answer = b'{"b": 1}'
     assert signed.ask(call_to(service), CREDENTIALS, NOW) == {"b": 1}
     assert service.asked == [("Do", json.dumps({"a": "ü"}).encode())]
+
+
+def test_an_answer_may_be_empty(service: Service) -> None:
+    service.answer = b""
+    assert signed.ask(call_to(service), CREDENTIALS, NOW) == {}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
 from ansible_collections.trainyard.aws.plugins.module_utils import _kernel_log as kernel
+from ansible_collections.trainyard.aws.plugins.module_utils import _run_metrics_node as metrics
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_copies as copies
 from ansible_collections.trainyard.aws.plugins.module_utils import _supervisor_loop as loop
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
@@ -26,9 +27,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
     Step,
     TrainingError,
 )
+from ansible_collections.trainyard.aws.plugins.module_utils._instance_metadata import Credentials
 from ansible_collections.trainyard.aws.plugins.module_utils._supervisor import Settings, time_text
 
 from tests.unit.plugins.module_utils.test__container_engine import container_of, params_in
+from tests.unit.plugins.module_utils.test__run_metrics_node import CloudWatch, Log
 
 START = 1_600_000_000.0
 PLACE = "s3://bucket/runs/a/"
@@ -141,6 +144,12 @@ class Metadata:
             raise OSError("timed out")
         return self.answer
 
+    def credentials(self) -> Credentials:
+        return Credentials("AKIA", "hush", "until tonight")
+
+    def region(self) -> str:
+        return "us-east-1"
+
 
 class World:
     """A node. What happens when is said by ``at``."""
@@ -152,6 +161,7 @@ class World:
         self.now = START
         self.down_at = 0.0
         self.use = ""
+        self.log = Log()
         self._script: dict[float, t.Callable[[], object]] = {}
 
     def at(self, seconds: float, act: t.Callable[[], object]) -> None:
@@ -185,6 +195,7 @@ class World:
             shutdown=self.shutdown,
             sleep=self.sleep,
             now=lambda: self.now,
+            log=lambda run_id: self.log,
         )
         while loop.Supervision(Settings(run_id="a", **wanted), str(self.docker.directory), node).supervise():
             pass
@@ -212,6 +223,23 @@ class AtOnce:
         return future
 
 
+class Later(Future[t.Any]):
+    """What is done only when somebody waits for it."""
+
+    def __init__(self, act: t.Callable[[], t.Any]) -> None:
+        super().__init__()
+        self._act = act
+
+    def result(self, timeout: float | None = None) -> t.Any:
+        return self._act()
+
+
+class MetricsLater(AtOnce):
+    def submit(self, function: t.Callable[..., t.Any], *args: t.Any) -> Future[t.Any]:
+        is_metric = bool(args) and isinstance(args[0], loop.Look)
+        return Later(lambda: function(*args)) if is_metric else super().submit(function, *args)
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(engine.LogReader, "all_frames", lambda self: iter([Frame(1, "t", b"one\n")]))
@@ -219,6 +247,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(copies.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(copies, "files_being_written", lambda: set())
     return World(tmp_path)
+
+
+@pytest.fixture
+def cloudwatch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CloudWatch:
+    found = CloudWatch()
+    monkeypatch.setattr(metrics, "ask", found.ask)
+    monkeypatch.setattr(metrics, "PROMETHEUS_DIRECTORY", str(tmp_path / "exporter"))
+    return found
 
 
 def test_a_run_to_its_end(world: World) -> None:
@@ -496,6 +532,22 @@ class TestTryingAgain:
         assert [each for each in events if "again" in each] == ["trying_again", "tried_again"]
         assert events.count("shutdown") == events.count("results_collected") == 1
 
+    def test_the_metrics_of_an_attempt_are_told_before_its_log_goes(
+        self, fails: World, cloudwatch: CloudWatch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(loop, "ThreadPoolExecutor", MetricsLater)
+        told, act = [], fails.docker.do
+
+        def do(step: Step, *args: t.Any) -> None:
+            told.append((step.verb, len(cloudwatch.calls)))
+            act(step, *args)
+
+        monkeypatch.setattr(fails.docker, "do", do)
+        fails.at(30, lambda: fails.docker.end(1))
+        fails.at(90, lambda: fails.docker.end(0))
+        fails.supervise(retries=1, price_per_hour_usd=3.6, metrics_namespace="trainyard/demo")
+        assert told[0] == ("remove", 2)
+
     def test_only_so_often(self, fails: World) -> None:
         fails.docker.ends_at_once = 1
         fails.at(10, lambda: fails.docker.end(1))
@@ -677,3 +729,73 @@ def test_the_bucket_knows_from_the_start_how_to_start_it_again(world: World) -> 
         "hyperparameters": '{"epochs": 6}',
     }
     assert world.file("status.json")["cost_usd"] == 7.04
+
+
+class TestMetrics:
+    def test_a_run_is_told_of_each_minute_and_at_its_end(self, world: World, cloudwatch: CloudWatch) -> None:
+        world.use = "L4, 50, 1, 2"
+        world.at(70, lambda: world.log.lines.append("epoch 2/2 loss: 0.5"))
+        world.at(130, lambda: world.docker.end(0))
+        world.supervise(metrics_namespace="trainyard/demo", price_per_hour_usd=36, budget_usd=13)
+        assert {each["Timestamp"] - START for each in cloudwatch.data()} == {0, 60, 120, 130}
+        assert [each["Sum"] for each in cloudwatch.statistics("loss")] == [0.5]
+        assert (cloudwatch.last("run_cost_usd"), cloudwatch.last("budget_used_percent")) == (1.3, 10)
+        assert (
+            cloudwatch.last("checkpoint_age_seconds") == 59
+        )  # a round begins each 60 seconds, and ends a second later
+        assert cloudwatch.last("idle_accelerator_seconds") == 0
+        use = [each for each in cloudwatch.data() if each["MetricName"] == "run_accelerator_utilization"]
+        assert [each["StatisticValues"]["SampleCount"] for each in use] == [1, 6, 6]
+
+    def test_without_a_namespace_nobody_is_told(self, world: World, cloudwatch: CloudWatch) -> None:
+        world.at(70, lambda: world.docker.end(0))
+        world.supervise()
+        assert (cloudwatch.calls, world.log.read_lines) == ([], 0)
+
+    def test_a_spot_notice_is_told_at_once(self, world: World, cloudwatch: CloudWatch) -> None:
+        world.docker.polite = False
+        world.at(20, lambda: setattr(world.metadata, "answer", '{"action": "terminate"}'))
+        world.supervise(metrics_namespace="trainyard/demo")
+        told = [each["Timestamp"] - START for each in cloudwatch.data() if each["MetricName"] == "spot_notice"]
+        assert told[0] <= 25
+
+    def test_all_is_told_before_the_node_goes_down(self, world: World, cloudwatch: CloudWatch) -> None:
+        world.at(30, lambda: world.log.lines.append("loss: 0.5"))
+        world.at(90, lambda: setattr(cloudwatch, "refuses", OSError("timed out")))
+        world.at(100, lambda: world.docker.end(0))
+        shutdown, told = world.shutdown, []
+        bucket = world.bucket
+
+        def collected(arguments: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
+            if "run.json" in (data or ""):
+                cloudwatch.refuses = None
+            return Bucket.__call__(bucket, arguments, data)
+
+        world.bucket = t.cast(t.Any, collected)
+        world.shutdown = lambda: (told.append(cloudwatch.last("run_cost_usd")), shutdown())  # type: ignore[method-assign]
+        world.supervise(metrics_namespace="trainyard/demo", when_finished="stop", price_per_hour_usd=36)
+        assert told == [1.0]
+        assert [event for event in world.events() if event.startswith("metrics_")] == [
+            "metrics_failed",
+            "metrics_caught_up",
+        ]
+
+    def test_a_cloudwatch_that_never_answers_delays_nothing(
+        self, world: World, cloudwatch: CloudWatch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Later, "result", lambda self, timeout=None: Future.result(self, timeout))
+        monkeypatch.setattr(loop, "ThreadPoolExecutor", MetricsLater)
+        monkeypatch.setattr(loop, "LAST_METRICS_SECONDS", 0.01)
+        world.at(200, lambda: world.docker.end(0))
+        world.supervise(metrics_namespace="trainyard/demo")
+        assert world.now - START < 210
+        assert world.events()[-3:] == ["container_ended", "results_collected", "metrics_failed"]
+
+    def test_whatever_is_wrong_with_a_metric_the_run_goes_on(
+        self, world: World, cloudwatch: CloudWatch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(metrics.Publisher, "round", lambda self, look, ended=False: 1 / 0)
+        world.at(200, lambda: world.docker.end(0))
+        world.supervise(metrics_namespace="trainyard/demo")
+        assert [event for event in world.events() if event == "metrics_failed"] == ["metrics_failed"]
+        assert "results_collected" in world.events()

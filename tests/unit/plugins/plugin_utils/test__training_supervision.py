@@ -23,6 +23,9 @@ DEFAULTS = {name: option["default"] for name, option in supervision.SUPERVISION.
         pytest.param({"budget_usd": -1.0}, ["run_budget_usd: -1 is no amount."], id="less than nothing"),
         pytest.param({"budget_usd": float("nan")}, ["run_budget_usd: nan is no amount."], id="no number"),
         pytest.param({"idle_threshold_percent": 0.0}, ["run_idle_threshold_percent: 0 is no"], id="never idle"),
+        pytest.param({"metrics_namespace": "trainyard/demo-1"}, [], id="namespace"),
+        pytest.param({"metrics_namespace": "AWS/EC2"}, ["run_metrics_namespace"], id="namespace of AWS"),
+        pytest.param({"metrics_namespace": "x" * 256}, ["run_metrics_namespace"], id="long namespace"),
         pytest.param({"checkpoints_kept": -1, "idle_stop": "x"}, ["run_idle_stop", "run_checkpoints_kept"], id="both"),
     ],
 )
