@@ -111,6 +111,7 @@ S3_ACTIONS = {
 def questions(call: Call) -> list[Question]:
     """Everything that must be allowed for the call to go through."""
     ask = {
+        "cloudwatch": _cloudwatch,
         "ec2": _ec2,
         "s3": _s3,
         "iam": _iam,
@@ -414,6 +415,14 @@ def _ssm(call: Call) -> Iterator[Question]:
         yield Question("ssm:StartSession", arn("ec2", call.region, f"instance/{target}"), tags)
         owner = "" if document.startswith("AWS-") else ACCOUNT
         yield Question("ssm:StartSession", arn("ssm", call.region, f"document/{document}", owner))
+    else:
+        yield from _other(call)
+
+
+def _cloudwatch(call: Call) -> Iterator[Question]:
+    """Metrics are no resources; whose they are is in the namespace alone."""
+    if call.action == "PutMetricData":
+        yield Question("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": str(call.parameters.get("Namespace"))})
     else:
         yield from _other(call)
 

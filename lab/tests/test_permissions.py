@@ -209,6 +209,14 @@ def test_a_lustre_file_system_is_ours_or_not_touched(user: User, lab: RunningLab
     assert eventually(lambda: lab.client("fsx").describe_file_systems()["FileSystems"] == [])
 
 
+def test_metrics_are_told_only_in_a_namespace_of_ones_own(user: User) -> None:
+    put = user.client("cloudwatch").put_metric_data
+    user.may(allow("cloudwatch:PutMetricData", StringEquals={"cloudwatch:namespace": "trainyard/demo"}))
+    data = [{"MetricName": "run_epoch", "Value": 1.0}]
+    put(Namespace="trainyard/demo", MetricData=data)
+    assert error_of(put, Namespace="trainyard/other", MetricData=data) == "AccessDeniedException"
+
+
 def test_a_parameter_is_read_by_its_name_and_by_its_arn(user: User, lab: RunningLab) -> None:
     store, read = lab.client("ssm"), user.client("ssm").get_parameter
     arn = f"arn:aws:ssm:{store.meta.region_name}:123456789012:parameter/team/token"
