@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to trainyard.aws: may change without notice.
-"""A run as one page of HTML that needs no server and no script. Pure.
+"""A run as one page of HTML that needs no server and no script, and a page that lists all runs. Pure.
 
 Names, logs and numbers come from the container: every text goes through ``_text``, and the page forbids scripts and requests.
 """
@@ -13,13 +13,15 @@ import json
 import math
 import typing as t
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import in_units, sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._durations import text_of
-from ansible_collections.trainyard.aws.plugins.module_utils._runs import code_text
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import Record, code_text, comparison
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 8
 _MOST_POINTS = 600
+INDEX = "index.html"
 # On white, and on black. Lines beyond the last colour begin again, dashed.
 _COLOURS = ("#2563eb", "#dc2626", "#047857", "#b45309", "#7c3aed", "#0e7490", "#be185d", "#57534e")
 _DARK_COLOURS = ("#60a5fa", "#f87171", "#34d399", "#fbbf24", "#a78bfa", "#22d3ee", "#f472b6", "#d6d3d1")
@@ -37,6 +39,8 @@ svg { width: 100%; height: 9rem; background: #8881 } polyline { vector-effect: n
 .y, .x { display: flex; justify-content: space-between; opacity: .8 } .x { grid-column: 2 }
 .y { flex-direction: column; text-align: right; padding-right: .5rem; min-width: 3.5rem }
 .names { padding-left: 4rem } .names span { display: inline-block; margin-right: 1rem }
+.wide { overflow-x: auto } .wide td, .wide th { white-space: nowrap } .number { text-align: right; font-variant-numeric: tabular-nums }
+a { color: inherit } .back { font-size: .85rem }
 pre { overflow-x: auto; background: #8881; padding: .7rem; font-size: .85rem; overflow-wrap: normal }
 .succeeded { color: #047857 } .failed { color: #dc2626 } .stopped, .unfinished { color: #b45309 }
 @media (prefers-color-scheme: dark) {
@@ -80,10 +84,10 @@ def page(
     usage: t.Sequence[Group] = (),
 ) -> str:
     """The whole page of a run, from its record, its curves, what happened to it, the end of its log, and the use of its nodes."""
-    name, outcome = _text(record.get("run_id")), str(record.get("outcome", ""))
-    colour = outcome if outcome in ("succeeded", "failed", "stopped", "unfinished") else ""
+    outcome = str(record.get("outcome", ""))
     parts = [
-        f'<h1>{name} <span class="{colour}">{_text(outcome)}</span></h1>',
+        f'<p class="back"><a href="{INDEX}">All runs</a></p>',
+        f'<h1>{_text(record.get("run_id"))} <span class="{_colour(outcome)}">{_text(outcome)}</span></h1>',
         f"<p>{_text(record.get('reason'))}</p>",
         _facts(_what_ran(record)),
         _section("Hyperparameters", _facts(_mapping(record.get("hyperparameters")))),
@@ -96,14 +100,63 @@ def page(
             "End of the log", f"<pre>{_text(chr(10).join(map(sanitise, last_lines)))}</pre>" if last_lines else ""
         ),
     ]
+    return _document(str(record.get("run_id")), parts)
+
+
+def index(runs: t.Sequence[Record], pages: t.Container[str], curves: t.Mapping[str, t.Sequence[Chart]]) -> str:
+    """The page that lists runs, the first on top. ``pages`` are the ids of those with a page, ``curves`` the curves of each."""
+    dollars = [run["cost_usd"] for run in runs if _is_number(run.get("cost_usd"))]
+    spent = f", {sum(dollars):.2f} USD" if dollars else ""
+    parts = [
+        f"<h1>{len(runs)} {'run' if len(runs) == 1 else 'runs'}{spent}</h1>",
+        f'<div class="wide">{_runs(runs, pages)}</div>' if runs else "",
+        _section("Side by side", _charts(side_by_side(curves))),
+    ]
+    return _document("Runs", parts)
+
+
+def side_by_side(curves: t.Mapping[str, t.Sequence[Chart]]) -> list[Chart]:
+    """A chart for each curve that several runs have, with a line for each of them: those that come first, as many as there are colours."""
+    titles = dict.fromkeys(chart.title for charts in curves.values() for chart in charts)
+    found = []
+    for title in titles:
+        lines = [
+            Line(run_id, line.points)
+            for run_id, charts in curves.items()
+            for chart in charts
+            for line in chart.lines
+            if chart.title == title
+        ]
+        if len(lines) > 1:
+            found.append(Chart(title, "reading", lines[: len(_COLOURS)]))
+    return found
+
+
+def _runs(runs: t.Sequence[Record], pages: t.Container[str]) -> str:
+    compared = comparison(runs)
+    classes = [' class="number"' if number in compared.numbers else "" for number in range(len(compared.head))]
+    head = "".join(f"<th{a_class}>{_text(title)}</th>" for title, a_class in zip(compared.head, classes))
+    lines = []
+    for run, (name, outcome, *others) in zip(runs, compared.rows):
+        link = f'<a href="{quote(run["run_id"], safe="")}.html">{_text(name)}</a>'
+        cells = "".join(f"<td{a_class}>{_text(cell)}</td>" for cell, a_class in zip(others, classes[2:]))
+        told = f'<td class="{_colour(run["outcome"])}">{_text(outcome)}</td>'
+        lines.append(f"<tr><td>{link if run['run_id'] in pages else _text(name)}</td>{told}{cells}</tr>\n")
+    return f"<table>\n<tr>{head}</tr>\n{''.join(lines)}</table>"
+
+
+def _colour(outcome: str) -> str:
+    return outcome if outcome in ("succeeded", "failed", "stopped", "unfinished") else ""
+
+
+def _document(title: str, parts: t.Iterable[str]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{name}</title>\n<style>{_STYLE}{_colours()}</style>\n</head>\n<body>\n"
+        f"<title>{_text(title)}</title>\n<style>{_STYLE}{_colours()}</style>\n</head>\n<body>\n"
         + "\n".join(filter(None, parts))
-        + "\n"
-        "</body>\n</html>\n"
+        + "\n</body>\n</html>\n"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import json
 import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_text import sanitise
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
@@ -27,8 +28,16 @@ MOST_LINE_BYTES = 64 * 1024
 SHOWN_LINES = 60
 
 
-def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]) -> str:
-    """The page of a run whose files are below ``place``. Raises botocore's ClientError and BotoCoreError."""
+@dataclass(frozen=True)
+class Report:
+    """The page of a run, and its curves."""
+
+    page: str
+    curves: t.Sequence[Chart]
+
+
+def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]) -> Report:
+    """What there is to see of a run whose files are below ``place``. Raises botocore's ClientError and BotoCoreError."""
     earlier = [f"log-{attempt}.txt" for attempt in range(1, attempts_of(record))]
     reader, last_lines = read_log(s3, bucket, [place + name for name in (*earlier, "log.txt")])
     metrics = reader.progress.metrics
@@ -39,7 +48,8 @@ def report_of(s3: Client, bucket: str, place: str, record: t.Mapping[str, t.Any]
     ranks = usage_ranks(names_at(s3, bucket, f"{place}usage-", place))
     usage = usage_groups({rank: read_json_lines(s3, bucket, f"{place}usage-{rank}.jsonl") for rank in ranks})
     known = {"metrics": {name: metric.last for name, metric in metrics.items()}, **record}
-    return page(known, curves, list(read_json_lines(s3, bucket, f"{place}events-0.jsonl")), last_lines, usage)
+    events = list(read_json_lines(s3, bucket, f"{place}events-0.jsonl"))
+    return Report(page(known, curves, events, last_lines, usage), curves)
 
 
 def names_at(s3: Client, bucket: str, prefix: str, place: str) -> list[str]:

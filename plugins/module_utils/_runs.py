@@ -134,8 +134,17 @@ def differences(runs: t.Sequence[Record], name: str) -> list[str]:
     return [key for key in keys if len({json.dumps(mapping.get(key), sort_keys=True) for mapping in mappings}) > 1]
 
 
-def table(runs: t.Sequence[Record]) -> str:
-    """Runs side by side: how each ended, in which hyperparameters they differ, and every metric that one of them has."""
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side: the titles of the columns, a row of cells for each run, and the columns with numbers."""
+
+    head: t.Sequence[str]
+    rows: t.Sequence[t.Sequence[str]]
+    numbers: t.Collection[int]
+
+
+def comparison(runs: t.Sequence[Record]) -> Comparison:
+    """How each run ended, in which hyperparameters they differ, and every metric that one of them has."""
     hyperparameters = differences(runs, "hyperparameters")
     metrics = list(dict.fromkeys(key for run in runs for key in _mapping(run, "metrics")))
     code = ["code"] if any(code_text(run) for run in runs) else []
@@ -153,8 +162,14 @@ def table(runs: t.Sequence[Record]) -> str:
         for run in runs
     ]
     head = [*_HEAD, *code, *(_cell(name) for name in hyperparameters + metrics)]
-    right = {3, 4, *range(len(_HEAD) + len(code) + len(hyperparameters), len(head))}
-    return columns([head, *([_cell(cell) for cell in row] for row in rows)], right=right)
+    numbers = {3, 4, *range(len(_HEAD) + len(code) + len(hyperparameters), len(head))}
+    return Comparison(head, [[_cell(cell) for cell in row] for row in rows], numbers)
+
+
+def table(runs: t.Sequence[Record]) -> str:
+    """The comparison for a terminal."""
+    compared = comparison(runs)
+    return columns([compared.head, *compared.rows], right=compared.numbers)
 
 
 def code_text(run: Record) -> str:

@@ -11,6 +11,7 @@ version_added: 1.0.0
 description:
   - Writes C(<run_id>.html) for each run that has a record, with what ran, how it ended, its hyperparameters, the curves of its metrics, how busy
     accelerators, processors, memory, disks and network of each node were and what it cost, what happened, and the end of its log.
+  - Writes C(index.html) with all runs side by side, the newest on top, each with a link to its page, and their curves in common charts.
   - A page needs no server, asks nobody for anything, and runs nothing. Whatever the run wrote is shown as text.
 notes:
   - Curves are read from the log. Of a log of more than 256 MiB only the end is read.
@@ -63,11 +64,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The pages.
+  description: The pages. The last is the one that lists the runs.
   type: list
   elements: str
   returned: success
-  sample: [reports/digits-001.html]
+  sample: [reports/digits-001.html, reports/index.html]
 changed_files:
   description: Those that were written, or would be.
   type: list
@@ -81,8 +82,9 @@ import typing as t
 
 from ansible.module_utils.common.text.converters import to_native
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.trainyard.aws.plugins.module_utils._run_report import INDEX, index
 from ansible_collections.trainyard.aws.plugins.module_utils._run_report_api import report_of
-from ansible_collections.trainyard.aws.plugins.module_utils._runs import UNFINISHED, place_of
+from ansible_collections.trainyard.aws.plugins.module_utils._runs import UNFINISHED, in_order, place_of
 from ansible_collections.trainyard.aws.plugins.module_utils._runs_api import read_runs
 
 try:
@@ -99,16 +101,18 @@ ARGUMENTS: dict[str, t.Any] = {
 
 
 def pages_of(s3: t.Any, params: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Text of the page by file, for each run that has a record."""
+    """Text of the page by file: of each run that has a record, and of the one that lists all."""
     place = place_of(params["prefix"])
     records, _faults = read_runs(s3, params["bucket"], place, params["run_ids"])
-    return {
-        os.path.join(params["dest"], f"{record['run_id']}.html"): report_of(
-            s3, params["bucket"], f"{place}{record['run_id']}/", record
-        )
-        for record in records
+    reports = {
+        record["run_id"]: report_of(s3, params["bucket"], f"{place}{record['run_id']}/", record)
+        for record in reversed(in_order(records))
         if record["outcome"] != UNFINISHED
     }
+    curves = {run_id: report.curves for run_id, report in reports.items()}
+    pages = {f"{run_id}.html": report.page for run_id, report in reports.items()}
+    pages[INDEX] = index(list(reversed(in_order(records))), reports, curves)
+    return {os.path.join(params["dest"], name): text for name, text in pages.items()}
 
 
 def differs(file: str, text: str) -> bool:

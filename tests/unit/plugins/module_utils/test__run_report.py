@@ -39,6 +39,7 @@ class Seen(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: list[str | None] = []
         self.texts: list[str] = []
         self.open: list[str] = []
         self.feed(page)
@@ -46,6 +47,7 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _value in attrs}
+        self.links += [value for name, value in attrs if name == "href"]
         if tag not in ("meta", "polyline"):
             self.open.append(tag)
 
@@ -77,7 +79,8 @@ def test_a_page_asks_nobody_and_runs_nothing() -> None:
     seen = Seen(page())
     assert "default-src 'none'" in page()
     assert not seen.tags & {"script", "link", "iframe", "img", "object"}
-    assert not seen.attributes & {"src", "href", "onerror", "onload"}
+    assert not seen.attributes & {"src", "onerror", "onload"}
+    assert seen.links == ["index.html"]
 
 
 def test_hostile_text_stays_text() -> None:
@@ -161,5 +164,45 @@ def test_whatever_was_recorded_there_is_a_page(points: list[tuple[float, float]]
     assert not seen.open
     assert seen.tags <= {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "div", "span", "p", "table", "tr", "th", "td", "figure",
-        "figcaption", "svg", "polyline", "pre",
+        "figcaption", "svg", "polyline", "pre", "a",
     }  # fmt: skip
+
+
+def test_the_index_sets_runs_side_by_side() -> None:
+    runs = [
+        RECORD,
+        {**RECORD, "run_id": "digits-002", "hyperparameters": {"lr": 0.2}},
+        {"run_id": "c", "outcome": "unfinished"},
+    ]
+    only_one = Chart("accuracy", "reading", [Line("accuracy", [(1, 0.5), (2, 0.6)])])
+    curves = {"digits-001": [LOSS, only_one], "digits-002": [LOSS]}
+    text = _run_report.index(runs, {"digits-001", "digits-002"}, curves)
+    seen = Seen(text)
+    assert not seen.open
+    assert seen.links == ["digits-001.html", "digits-002.html"]
+    texts = [each.strip() for each in seen.texts if each.strip()]
+    assert "3 runs, 2.48 USD" in texts
+    assert {"lr", "0.1", "0.2", "unfinished", "c"} <= set(texts)
+    assert text.count("<svg") == 1
+    assert text.count(">digits-002</span>") == 2  # two curves of LOSS
+
+
+def test_the_index_has_a_line_for_as_many_runs_as_there_are_colours() -> None:
+    curve = [Chart("loss", "reading", [Line("loss", [(1, 0.5), (2, 0.6)])])]
+    (chart,) = _run_report.side_by_side({f"run-{number}": curve for number in range(20)})
+    assert [line.name for line in chart.lines] == [f"run-{number}" for number in range(8)]
+
+
+def test_hostile_text_stays_text_in_the_index() -> None:
+    run = {"run_id": HOSTILE, "outcome": HOSTILE, "metrics": {HOSTILE: 1.0}, "hyperparameters": {HOSTILE: HOSTILE}}
+    text = _run_report.index([run, {**run, "hyperparameters": {HOSTILE: 2}}], {HOSTILE}, {HOSTILE: [LOSS], "b": [LOSS]})
+    seen = Seen(text)
+    assert not seen.open
+    assert not seen.tags & {"script", "img"}
+    assert not {":", "/", "<", '"'} & set("".join(str(link) for link in seen.links))
+
+
+def test_an_index_of_nothing() -> None:
+    seen = Seen(_run_report.index([], set(), {}))
+    assert "0 runs" in seen.texts
+    assert "table" not in seen.tags

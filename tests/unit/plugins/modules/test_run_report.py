@@ -42,12 +42,14 @@ def s3(account: Any) -> Any:
 
 def test_a_run_with_a_record_has_a_page(run_module: Any, account: Any, s3: Any, tmp_path: Path) -> None:
     asked = {"bucket": BUCKET, "run_ids": ["digits-001", "going", "nobody"], "dest": str(tmp_path)}
-    file = tmp_path / "digits-001.html"
+    file, index = tmp_path / "digits-001.html", tmp_path / "index.html"
     checked = run_module(run_report, check=True, **asked)
-    assert checked["changed_files"] == [str(file)]
+    assert checked["changed_files"] == [str(file), str(index)]
     assert not file.exists()
     answer = run_module(run_report, **asked)
-    assert (answer["changed"], answer["files"]) == (True, [str(file)])
+    assert (answer["changed"], answer["files"]) == (True, [str(file), str(index)])
+    assert '<a href="digits-001.html">' in index.read_text()
+    assert '<td>going</td><td class="unfinished">' in index.read_text()
     text = file.read_text()
     for told in (
         "finished",
