@@ -150,4 +150,12 @@ def test_the_reporter_writes_logs_only_for_a_log_group(group: str, directory: st
         "interval_seconds": 60,
         "log_directory": directory,
         "tags": {"stack": "dcgan"},
+        "price_usd_per_hour": 0,
+        "expires_at": "",
     }
+
+
+def test_the_reporter_is_told_what_the_node_costs_and_when_it_ends() -> None:
+    told = {"price_usd_per_hour": 1.323, "expires_at": "2026-11-21T14:30:00Z"}
+    chosen = choices("debian-12", **{f"cloudwatch_agent_{name}": value for name, value in told.items()})
+    assert told.items() <= json.loads(chosen.render("trainyard-node-report.json.j2")).items()

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give the CloudWatch agent what it has no plugin for: Gaudi accelerators, which runs are going, and what they print.
+"""Give the CloudWatch agent what it has no plugin for: Gaudi accelerators, what the node costs, its runs, and what they print.
 
 Metrics go to its StatsD port, what runs print into a file for each run, which the agent reads. Only the standard library,
 and for Python 3.9.
@@ -20,6 +20,7 @@ import threading
 import time
 import typing as t
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 # Names of hl-smi (docs.habana.ai, System Management Interface Tool), and ours.
@@ -44,6 +45,8 @@ class Settings:
     interval_seconds: int
     log_directory: str | None
     tags: dict[str, str]
+    price_usd_per_hour: float = 0  # unknown
+    expires_at: str = ""  # never
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,17 @@ def parse_runs(answer: str) -> list[Run]:
 def run_gauges(runs: t.Iterable[Run]) -> list[Gauge]:
     """One for each run that is going: this is how a dashboard finds the runs, and the nodes of a run."""
     return [Gauge("run_active", "1", {"run": run.run_id}) for run in runs if run.running]
+
+
+def node_gauges(settings: Settings, now: float) -> list[Gauge]:
+    """What the node costs, and for how long it may still live."""
+    gauges = []
+    if settings.price_usd_per_hour:
+        gauges.append(Gauge("node_price_usd_per_hour", f"{settings.price_usd_per_hour:g}", {}))
+    if settings.expires_at:
+        moment = datetime.strptime(settings.expires_at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        gauges.append(Gauge("node_expires_in_seconds", f"{max(0, moment.timestamp() - now):.0f}", {}))
+    return gauges
 
 
 def append_rest(source: t.BinaryIO, target: t.BinaryIO, skip: int) -> None:
@@ -173,7 +187,7 @@ def main() -> None:
     while True:
         runs = containers()
         gaudi = ask("hl-smi", "-Q", ",".join(GAUDI_QUERY), "-f", "csv,noheader,nounits")
-        for gauge in [*run_gauges(runs or ()), *gaudi_gauges(gaudi or "")]:
+        for gauge in [*run_gauges(runs or ()), *gaudi_gauges(gaudi or ""), *node_gauges(settings, time.time())]:
             line = Gauge(gauge.name, gauge.value, {**gauge.tags, **settings.tags}).line()
             statsd.sendto(line.encode(), ("127.0.0.1", settings.port))
         if logs is not None and runs is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -63,6 +65,23 @@ def test_only_runs_that_go_are_reported(report: ModuleType) -> None:
         ("bbb", "dcgan-000", False),
     ]
     assert [gauge.line() for gauge in report.run_gauges(runs)] == ["run_active:1|g|#run:dcgan-001"]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"price_usd_per_hour": 0.8048}, ["node_price_usd_per_hour:0.8048|g"], id="price"),
+        pytest.param({"expires_at": "2026-11-21T14:30:00Z"}, ["node_expires_in_seconds:90|g"], id="end"),
+        pytest.param({"expires_at": "2026-11-21T14:00:00Z"}, ["node_expires_in_seconds:0|g"], id="end that is over"),
+    ],
+)
+def test_what_a_node_costs_and_how_long_it_lives(
+    report: ModuleType, known: dict[str, Any], expected: list[str]
+) -> None:
+    settings = report.Settings(8125, 60, None, {}, **known)
+    now = datetime(2026, 11, 21, 14, 28, 30, tzinfo=UTC).timestamp()
+    assert [gauge.line() for gauge in report.node_gauges(settings, now)] == expected
 
 
 @pytest.mark.parametrize("there", ["", "epoch", "epoch 1\nepoch 2\n"])
