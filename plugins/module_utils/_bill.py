@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.trainyard.aws.plugins.module_utils._offers import Offer
 from ansible_collections.trainyard.aws.plugins.module_utils._price_table import REGION
 from ansible_collections.trainyard.aws.plugins.module_utils._prices import HOURS_PER_MONTH, Price, PriceList
+from ansible_collections.trainyard.aws.plugins.module_utils._run_metrics import ALARM_UNITS, RUN_UNITS
 
 _BASELINE_IOPS = 3000
 _BASELINE_MIBPS = 125
@@ -19,6 +20,22 @@ _BYTES_PER_GIB = 1024**3
 _SECONDS_PER_HOUR = 3600
 _FREE = Price(0.0, "")
 _SMALL_ROOT_GIB = 20  # what aws_instance gives the bastion and the NAT instance
+
+# How many metrics the CloudWatch agent reports of a node, as role cloudwatch_agent has them by default: of each thing that a
+# section measures, and how many of these a node is thought to have.
+AGENT_METRICS = {
+    "cpu": (4, 1),
+    "mem": (2, 1),
+    "swap": (1, 1),
+    "disk": (2, 2),  # the root and the shared file system
+    "diskio": (5, 2),  # the root disk and its part
+    "net": (4, 3),  # the card, the loopback and Docker's bridge
+    "netstat": (2, 1),
+    "processes": (4, 1),
+}
+ACCELERATOR_METRICS = 6
+REPORTED_METRICS = 3  # by role cloudwatch_agent's own service: a run, the price, the end
+TRAINING_METRICS = 4  # what a log is thought to tell, such as loss and accuracy, twice
 
 # The kinds of resource that AWS takes no money for.
 FREE = frozenset(
@@ -100,6 +117,7 @@ class Nodes:
     count: int
     offer: Offer | None
     volumes: tuple[Volume, ...] = ()
+    accelerators: int = 0  # of each node
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,9 @@ class Shape:
     lustre_gib: int = 0
     lustre_deployment_type: str = "SCRATCH_2"
     termination_schedules: bool = False
-    traffic: dict[str, float] = field(default_factory=dict)  # GiB a run or a month, by what moves or stores them
+    traffic: dict[str, float | None] = field(default_factory=dict)  # GiB a run or a month, by what moves or stores them
+    agent: bool = True
+    run_metrics: bool = True
 
     def gib(self, name: str) -> float:
         return float(self.traffic.get(name) or 0)
@@ -156,7 +176,7 @@ def bill(nodes: t.Sequence[Nodes], shape: Shape, prices: PriceList) -> list[Line
         *_door(shape, prices),
         *_egress(shape, prices),
         *_storage(shape, prices),
-        *_watching(shape, prices),
+        *_watching(nodes, shape, prices),
         *_ending(nodes, shape),
     ]
 
@@ -252,8 +272,20 @@ def _lustre_part(deployment_type: str) -> str:
     return "lustre_scratch_gib" if deployment_type.startswith("SCRATCH") else "lustre_persistent_gib"
 
 
-def _watching(shape: Shape, prices: PriceList) -> list[Line]:
-    metrics, logs, flows = (shape.gib(name) for name in ("metrics", "logs", "flow_logs"))
+def metrics_of(nodes: t.Sequence[Nodes], shape: Shape) -> float:
+    """How many metrics there are while all nodes train, unless somebody has said."""
+    said = shape.traffic.get("metrics")
+    if said is not None:
+        return said
+    by_agent = sum(names * things for names, things in AGENT_METRICS.values()) + REPORTED_METRICS
+    of_agents = sum(each.count * (by_agent + each.accelerators * ACCELERATOR_METRICS) for each in nodes)
+    count = sum(each.count for each in nodes)
+    of_runs = count * (len(RUN_UNITS) + TRAINING_METRICS) + len(ALARM_UNITS) if count else 0
+    return of_agents * shape.agent + of_runs * shape.run_metrics
+
+
+def _watching(nodes: t.Sequence[Nodes], shape: Shape, prices: PriceList) -> list[Line]:
+    metrics, (logs, flows) = metrics_of(nodes, shape), (shape.gib(name) for name in ("logs", "flow_logs"))
     lines = [
         _monthly("CloudWatch", f"{metrics:g} metrics", metrics, "metric", prices.part("metric")),
         Line("CloudWatch", f"logs, {logs:g} GB a run", logs, "GB", prices.part("log_gib"), once=True),

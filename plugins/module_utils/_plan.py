@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -170,7 +171,7 @@ def plan_of(
     volumes = [volumes for _group, volumes in items]
 
     def billed(offer_of: t.Callable[[Choice], Offer | None]) -> tuple[Line, ...]:
-        nodes = [Nodes(one.group.name, one.group.count, offer_of(one), some) for one, some in zip(choices, volumes)]
+        nodes = [_nodes_of(one, offer_of(one), some, facts) for one, some in zip(choices, volumes)]
         return tuple(bill(nodes, shape, facts.prices))
 
     plan = Plan(
@@ -185,6 +186,13 @@ def plan_of(
         (facts.quota_fault,) if facts.quota_fault else (),
     )
     return replace(plan, faults=(*_offer_faults(plan), *_budget_faults(plan)))
+
+
+def _nodes_of(choice: Choice, offer: Offer | None, volumes: tuple[Volume, ...], facts: Facts) -> Nodes:
+    kind = facts.types.get(offer.instance_type) if offer else None
+    # A part of a GPU is measured like a whole one.
+    accelerators = math.ceil(kind.accelerator.count) if kind and kind.accelerator else 0
+    return Nodes(choice.group.name, choice.group.count, offer, volumes, accelerators)
 
 
 def with_missing_permissions(plan: Plan, missing: t.Sequence[str]) -> Plan:

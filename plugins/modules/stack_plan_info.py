@@ -71,6 +71,14 @@ options:
     description: Whether the account ends nodes whose time is over, by EventBridge Scheduler.
     type: bool
     default: false
+  agent_enabled:
+    description: Whether the CloudWatch agent reports from each node.
+    type: bool
+    default: true
+  run_metrics_enabled:
+    description: Whether each run tells CloudWatch how it does.
+    type: bool
+    default: true
   usage:
     description: What nobody can know beforehand. All of it is assumed, and the plan says what was.
     type: dict
@@ -97,9 +105,8 @@ options:
         type: float
         default: 10
       metrics:
-        description: Number of CloudWatch metrics.
+        description: Number of CloudWatch metrics. Left out, it is what O(agent_enabled) and O(run_metrics_enabled) publish while all nodes train.
         type: float
-        default: 0
       logs_gb:
         description: CloudWatch logs of a run.
         type: float
@@ -336,7 +343,7 @@ USAGE = {
     "file_system_read_gb": {"type": "float", "default": 10},
     "file_system_write_gb": {"type": "float", "default": 10},
     "bucket_gib": {"type": "float", "default": 10},
-    "metrics": {"type": "float", "default": 0},
+    "metrics": {"type": "float"},
     "logs_gb": {"type": "float", "default": 0},
     "flow_logs_gb": {"type": "float", "default": 0},
 }
@@ -358,6 +365,8 @@ ARGUMENTS = {
     "lustre_gib": {"type": "int", "default": 0},
     "lustre_deployment_type": {"type": "str", "default": "SCRATCH_2"},
     "termination_schedules_enabled": {"type": "bool", "default": False},
+    "agent_enabled": {"type": "bool", "default": True},
+    "run_metrics_enabled": {"type": "bool", "default": True},
     "usage": {"type": "dict", "default": {}, "options": USAGE},
     "max_duration": {"type": "str", "default": ""},
     "time_to_live": {"type": "str", "default": ""},
@@ -370,7 +379,7 @@ ARGUMENTS = {
 
 def shape_of(params: dict) -> Shape:
     """Everything about the stack but its nodes."""
-    usage = {name: option["default"] for name, option in USAGE.items()}
+    usage = {name: option.get("default") for name, option in USAGE.items()}
     usage.update({name: value for name, value in params["usage"].items() if value is not None})
     return Shape(
         max(len(params["zones"]), 1),
@@ -385,6 +394,8 @@ def shape_of(params: dict) -> Shape:
         params["lustre_deployment_type"],
         params["termination_schedules_enabled"],
         {name.replace("_gb", "").replace("_gib", ""): value for name, value in usage.items()},
+        params["agent_enabled"],
+        params["run_metrics_enabled"],
     )
 
 

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.trainyard.aws.plugins.module_utils._bill import (
+    ACCELERATOR_METRICS,
+    AGENT_METRICS,
     Line,
     Nodes,
     Shape,
     Volume,
     bill,
+    metrics_of,
     parts_of,
     resource_usd_per_hour,
 )
@@ -101,6 +106,39 @@ def test_each_part_of_the_stack_is_billed(
 def test_schedules_that_end_nodes_are_told_and_cost_nothing(wanted: bool) -> None:
     lines = only(bill([Nodes("train", 2, None)], Shape(termination_schedules=wanted), PRICES), "EventBridge")
     assert [(line.units, line.usd_per_run(10)) for line in lines] == ([(2, 0.0)] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shape", "expected"),
+    [
+        pytest.param([], Shape(), 0, id="no node"),
+        pytest.param([Nodes("train", 0, None)], Shape(), 0, id="a group of none"),
+        pytest.param([Nodes("train", 1, None)], Shape(agent=False), 13 + 4 + 5, id="a run"),
+        pytest.param([Nodes("train", 1, None)], Shape(run_metrics=False), 42, id="a node"),
+        pytest.param(
+            [Nodes("train", 2, None, (), 4), Nodes("small", 1, None)],
+            Shape(),
+            2 * (42 + 4 * 6 + 17) + 42 + 17 + 5,
+            id="groups",
+        ),
+        pytest.param([Nodes("train", 1, None)], Shape(agent=False, run_metrics=False), 0, id="switched off"),
+        pytest.param([Nodes("train", 9, None)], Shape(traffic={"metrics": 7}), 7, id="said"),
+        pytest.param([Nodes("train", 9, None)], Shape(traffic={"metrics": 0}), 0, id="said to be none"),
+    ],
+)
+def test_what_is_published_is_counted(nodes: list[Nodes], shape: Shape, expected: int) -> None:
+    assert metrics_of(nodes, shape) == expected
+    (line, *_rest) = only(bill(nodes, shape, PRICES), "CloudWatch")
+    assert (line.units, line.what) == (expected, f"{expected} metrics")
+
+
+def test_the_agents_metrics_are_those_of_its_role() -> None:
+    path = Path(__file__).parents[4] / "roles/cloudwatch_agent/defaults/main.yml"
+    defaults = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lists = {name: len(value) for name, value in defaults.items() if name.endswith("_measurements")}
+    expected = {section: names for section, (names, _things) in AGENT_METRICS.items()}
+    expected["nvidia_gpu"] = ACCELERATOR_METRICS
+    assert lists == {f"cloudwatch_agent_{section}_measurements": names for section, names in expected.items()}
 
 
 def test_every_price_that_a_bill_needs_is_asked_for() -> None:

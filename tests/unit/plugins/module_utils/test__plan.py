@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils._bill import Shape, Volume
-from ansible_collections.trainyard.aws.plugins.module_utils._offers import Group, InstanceType
+from ansible_collections.trainyard.aws.plugins.module_utils._offers import Accelerator, Group, InstanceType
 from ansible_collections.trainyard.aws.plugins.module_utils._plan import (
     Duration,
     Facts,
@@ -24,7 +25,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._prices import Price
 from ansible_collections.trainyard.aws.plugins.module_utils._quotas import quotas_of
 
 G_ON_DEMAND, G_SPOT = "Running On-Demand G and VT instances", "All G and VT Spot Instance Requests"
-BARE = Shape(door="ssm", egress="none", file_system=False, bucket=False)
+BARE = Shape(door="ssm", egress="none", file_system=False, bucket=False, agent=False, run_metrics=False)
 SIX_HOURS = Duration(6.0, "the life of the stack")
 
 
@@ -83,6 +84,16 @@ def test_the_first_offer_is_billed_and_the_dearest_is_told() -> None:
         ("spot", 2.0),
         ("on-demand", 4.6016),
     ]
+
+
+def test_the_accelerators_of_the_offer_are_counted() -> None:
+    given = facts()
+    given.types["g6.12xlarge"] = InstanceType("g6.12xlarge", 48, 1, Accelerator("L4", 4, 24576))
+    told = {}
+    for name, facts_ in (("without", facts()), ("with", given)):
+        plan = plan_of([(Group("train", 2, ("g6.12xlarge",)), ())], replace(BARE, agent=True), facts_, SIX_HOURS)
+        told[name] = next(line.units for line in plan.lines if line.unit == "metric")
+    assert told["with"] - told["without"] == 2 * 4 * 6
 
 
 @pytest.mark.parametrize(
