@@ -17,6 +17,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,25 @@ def assert_secrets_were_read_and_kept(stack: Stack, text: str, values: dict[str,
         assert f"{hashlib.sha256(value.encode()).hexdigest()}  {name}\n" in text
         assert value not in text + logs + kept + on_the_node
     assert stack.ssh("sudo ls --almost-all /run/trainyard").text.strip() == ""
+
+
+def told_of_metric(stack: Stack, name: str, dimensions: dict[str, str], values: int) -> dict[str, float]:
+    """The statistics of a metric, when as many values have come. The last ones come when the run is over."""
+
+    def look() -> dict[str, float]:
+        points = stack.lab.client("cloudwatch").get_metric_statistics(
+            Namespace=f"trainyard/{stack.name}",
+            MetricName=name,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=datetime.now(UTC) - timedelta(hours=6),
+            EndTime=datetime.now(UTC) + timedelta(minutes=5),
+            Period=24 * 3600,
+            Statistics=["SampleCount", "Sum", "Minimum", "Maximum"],
+        )["Datapoints"]
+        return points[0] if points else {"SampleCount": 0}
+
+    wait_for(lambda: look()["SampleCount"] >= values, 120, f"{values} values of {name}")
+    return look()
 
 
 class TestWrongInput:
@@ -207,7 +227,7 @@ class TestConfigure:
 
 
 GOOD_RUN = (
-    "for epoch in 1 2 3; do echo epoch $epoch; echo $epoch > /opt/ml/checkpoints/$epoch; sleep 0.3; done; "
+    "for epoch in 1 2 3; do echo epoch $epoch loss: 0.$((8 - epoch * 2)); echo $epoch > /opt/ml/checkpoints/$epoch; sleep 0.3; done; "
     "echo weights > /opt/ml/model/weights; cat /opt/ml/input/config/hyperparameters.json > /opt/ml/output/seen"
 )
 
@@ -229,13 +249,14 @@ class TestTrain:
         # The node itself logged in to the registry, with the rights of its role.
         logins = [call["caller"] for call in stack.lab.calls(before) if call["action"] == "GetAuthorizationToken"]
         assert logins == [stack.instances()[stack.node]["PrivateIpAddress"]]
-        for epoch in (1, 2, 3):
-            assert f"epoch {epoch}\n" in outcome.text
+        log = "epoch 1 loss: 0.6\nepoch 2 loss: 0.4\nepoch 3 loss: 0.2\n"
+        for line in log.splitlines():
+            assert f"{line}\n" in outcome.text
         objects = stack.objects("runs/good/")
         assert objects["runs/good/model/weights"] == b"weights\n"
         assert objects["runs/good/checkpoints/3"] == b"3\n"
         assert json.loads(objects["runs/good/output/seen"]) == {"lr": 0.1}
-        assert objects["runs/good/log.txt"] == b"epoch 1\nepoch 2\nepoch 3\n"
+        assert objects["runs/good/log.txt"].decode() == log
 
     def test_records_what_ran(self, stack: Stack) -> None:
         objects = stack.objects("runs/good/")
@@ -251,6 +272,14 @@ class TestTrain:
         for path in ("model/weights", "output/seen", "log.txt", "checkpoints/3"):
             body = objects[f"runs/good/{path}"]
             assert listed[path] == (len(body), hashlib.sha256(body).hexdigest())
+
+    def test_cloudwatch_was_told_what_its_log_said(self, stack: Stack) -> None:
+        said = stack.objects("runs/good/")["runs/good/log.txt"].decode()
+        losses = [float(value) for value in re.findall(r"loss: (\S+)", said)]
+        told = told_of_metric(stack, "training_metric", {"run": "good", "metric": "loss"}, len(losses))
+        assert (told["SampleCount"], told["Minimum"], told["Maximum"]) == (3, min(losses), max(losses))
+        assert told["Sum"] == pytest.approx(sum(losses))
+        assert told_of_metric(stack, "run_epoch", {"run": "good"}, 1)["Maximum"] == 3
 
     def test_the_same_run_is_not_started_twice(self, stack: Stack) -> None:
         containers = stack.ssh("sudo docker ps --all --quiet").text
