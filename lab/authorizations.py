@@ -402,12 +402,35 @@ def _interfaces_of_mount_targets(call: Call) -> Iterator[Question]:
         yield Question("ec2:ModifyNetworkInterfaceAttribute", interface)
 
 
+def _cloudwatch(call: Call) -> Iterator[Question]:
+    """Metrics are no resources; whose they are is in the namespace alone. Alarms have names, and are listed without."""
+    given = call.parameters
+    if call.action == "PutMetricData":
+        yield Question("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": str(given.get("Namespace"))})
+        return
+    names = given.get("AlarmNames", []) if call.action == "DeleteAlarms" else [given.get("AlarmName")]
+    resources = [arn("cloudwatch", call.region, f"alarm:{name}") for name in names if name]
+    tags = request_tags(given.get("Tags"))
+    for resource in resources or [str(given.get("ResourceARN", "*"))]:
+        yield Question(f"cloudwatch:{call.action}", resource, tags)
+        if call.action == "PutMetricAlarm" and tags:
+            yield Question("cloudwatch:TagResource", resource, tags)
+
+
+def _parameter(call: Call) -> str:
+    """The ARN of the parameter that a call names, if it names one."""
+    is_tagged = call.parameters.get("ResourceType") == "Parameter"
+    name = str(call.parameters.get("ResourceId") if is_tagged else call.parameters.get("Name", ""))
+    owner = "" if name.startswith("/aws/service/") else ACCOUNT
+    return name if name.startswith("arn:") else arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner)
+
+
 def _ssm(call: Call) -> Iterator[Question]:
-    if call.action == "GetParameter":
-        name = str(call.parameters.get("Name", ""))
-        owner = "" if name.startswith("/aws/service/") else ACCOUNT
-        known = arn("ssm", call.region, f"parameter/{name.lstrip('/')}", owner)
-        yield Question("ssm:GetParameter", name if name.startswith("arn:") else known)
+    if call.action.endswith("Parameter") or call.parameters.get("ResourceType") == "Parameter":
+        tags = request_tags(call.parameters.get("Tags"))
+        yield Question(f"ssm:{call.action}", _parameter(call), tags)
+        if call.action == "PutParameter" and tags:
+            yield Question("ssm:AddTagsToResource", _parameter(call), tags)
     elif call.action == "StartSession":
         target = str(call.parameters.get("Target"))
         document = str(call.parameters.get("DocumentName", "SSM-SessionManagerRunShell"))
@@ -415,14 +438,6 @@ def _ssm(call: Call) -> Iterator[Question]:
         yield Question("ssm:StartSession", arn("ec2", call.region, f"instance/{target}"), tags)
         owner = "" if document.startswith("AWS-") else ACCOUNT
         yield Question("ssm:StartSession", arn("ssm", call.region, f"document/{document}", owner))
-    else:
-        yield from _other(call)
-
-
-def _cloudwatch(call: Call) -> Iterator[Question]:
-    """Metrics are no resources; whose they are is in the namespace alone."""
-    if call.action == "PutMetricData":
-        yield Question("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": str(call.parameters.get("Namespace"))})
     else:
         yield from _other(call)
 

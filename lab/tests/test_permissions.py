@@ -273,6 +273,56 @@ def test_what_ec2_does_elsewhere_is_a_right_of_its_own(action: str, parameters: 
     assert expected in [question.action for question in questions(call)]
 
 
+ALARM = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"
+PARAMETER = "arn:aws:ssm:us-east-1:123456789012:parameter/team/token"
+TAGS = [{"Key": STACK, "Value": "demo"}]
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "parameters", "expected"),
+    [
+        pytest.param("cloudwatch", "DescribeAlarms", {"AlarmNames": ["a"]}, {("DescribeAlarms", "*")}, id="look"),
+        pytest.param(
+            "cloudwatch",
+            "PutMetricAlarm",
+            {"AlarmName": "a", "Tags": TAGS},
+            {("PutMetricAlarm", ALARM), ("TagResource", ALARM)},
+            id="make",
+        ),
+        pytest.param("cloudwatch", "PutMetricAlarm", {"AlarmName": "a"}, {("PutMetricAlarm", ALARM)}, id="change"),
+        pytest.param("cloudwatch", "TagResource", {"ResourceARN": ALARM}, {("TagResource", ALARM)}, id="tag"),
+        pytest.param(
+            "cloudwatch",
+            "DeleteAlarms",
+            {"AlarmNames": ["a", "b"]},
+            {("DeleteAlarms", ALARM), ("DeleteAlarms", f"{ALARM[:-1]}b")},
+            id="remove",
+        ),
+        pytest.param(
+            "ssm",
+            "PutParameter",
+            {"Name": "/team/token", "Tags": TAGS},
+            {("PutParameter", PARAMETER), ("AddTagsToResource", PARAMETER)},
+            id="make a parameter",
+        ),
+        pytest.param(
+            "ssm",
+            "ListTagsForResource",
+            {"ResourceType": "Parameter", "ResourceId": "/team/token"},
+            {("ListTagsForResource", PARAMETER)},
+            id="look at its tags",
+        ),
+        pytest.param("ssm", "DescribeParameters", {}, {("DescribeParameters", "*")}, id="list parameters"),
+    ],
+)
+def test_alarms_and_parameters_have_names(
+    service: str, action: str, parameters: dict[str, Any], expected: set[tuple[str, str]]
+) -> None:
+    asked = questions(Call(service, action, "us-east-1", "any", service, parameters))
+    assert {(one.action.removeprefix(f"{service}:"), one.resource) for one in asked} == expected
+    assert all(one.context.get(f"aws:RequestTag/{STACK}") == "demo" for one in asked if "Tags" in parameters)
+
+
 def test_a_key_pair_is_known_by_its_name(user: User, lab: RunningLab) -> None:
     user.may(allow("nothing:AtAll"))
     lab.ec2.create_key_pair(KeyName="edge")

@@ -13,13 +13,14 @@ from ansible_collections.trainyard.aws.plugins.module_utils._offers import Offer
 from ansible_collections.trainyard.aws.plugins.module_utils._price_table import REGION
 from ansible_collections.trainyard.aws.plugins.module_utils._prices import HOURS_PER_MONTH, Price, PriceList
 from ansible_collections.trainyard.aws.plugins.module_utils._run_metrics import ALARM_UNITS, RUN_UNITS
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import ALARMS
 
 _BASELINE_IOPS = 3000
 _BASELINE_MIBPS = 125
 _BYTES_PER_GIB = 1024**3
 _SECONDS_PER_HOUR = 3600
 _FREE = Price(0.0, "")
-_SMALL_ROOT_GIB = 20  # what aws_instance gives the bastion and the NAT instance
+_SMALL_ROOT_GIB = 20  # what aws_instance gives the bastion, the NAT instance and the monitor
 
 # How many metrics the CloudWatch agent reports of a node, as role cloudwatch_agent has them by default: of each thing that a
 # section measures, and how many of these a node is thought to have.
@@ -49,6 +50,7 @@ FREE = frozenset(
         "launch_template",
         "mount_target",
         "network_interface",
+        "parameter",  # of the standard tier
         "placement_group",
         "route_table",
         "schedule_group",  # 14 million invocations a month cost nothing
@@ -135,6 +137,8 @@ class Shape:
     lustre_gib: int = 0
     lustre_deployment_type: str = "SCRATCH_2"
     termination_schedules: bool = False
+    monitor: str = "instance"
+    monitor_instance_type: str = "t3.small"
     traffic: dict[str, float | None] = field(default_factory=dict)  # GiB a run or a month, by what moves or stores them
     agent: bool = True
     run_metrics: bool = True
@@ -157,6 +161,7 @@ PARTS_OF_A_PLAN = (
     "efs_write_gib",
     "s3_gib",
     "metric",
+    "alarm",
     "log_gib",
     "flow_log_gib",
 )
@@ -177,6 +182,7 @@ def bill(nodes: t.Sequence[Nodes], shape: Shape, prices: PriceList) -> list[Line
         *_egress(shape, prices),
         *_storage(shape, prices),
         *_watching(nodes, shape, prices),
+        *_monitor(shape, prices),
         *_ending(nodes, shape),
     ]
 
@@ -288,12 +294,23 @@ def _watching(nodes: t.Sequence[Nodes], shape: Shape, prices: PriceList) -> list
     metrics, (logs, flows) = metrics_of(nodes, shape), (shape.gib(name) for name in ("logs", "flow_logs"))
     lines = [
         _monthly("CloudWatch", f"{metrics:g} metrics", metrics, "metric", prices.part("metric")),
+        _monthly("CloudWatch", f"{len(ALARMS)} alarms", len(ALARMS), "alarm", prices.part("alarm")),
         Line("CloudWatch", f"logs, {logs:g} GB a run", logs, "GB", prices.part("log_gib"), once=True),
     ]
     if flows:
         price = prices.part("flow_log_gib")
         lines.append(Line("flow logs", f"to the bucket, {flows:g} GB a run", flows, "GB", price, once=True))
     return lines
+
+
+def _monitor(shape: Shape, prices: PriceList) -> list[Line]:
+    if shape.monitor != "instance":
+        return []
+    name = shape.monitor_instance_type
+    return [
+        Line("monitor", f"{name} on-demand", 1, "instance-hour", _type(name, prices)),
+        *_volumes("monitor", 1, (Volume(_SMALL_ROOT_GIB),), prices),
+    ]
 
 
 def _ending(nodes: t.Sequence[Nodes], shape: Shape) -> list[Line]:
@@ -329,6 +346,8 @@ def resource_usd_per_hour(
         zones = attributes.get("zones") or attributes.get("subnet_ids") or ()
         is_free = str(attributes.get("endpoint_type") or "").lower() == "gateway"
         return 0.0 if is_free else len(zones) * known.part("endpoint_hour").usd
+    if kind == "alarm":
+        return known.part("alarm").usd / HOURS_PER_MONTH
     part = {"nat_gateway": "nat_hour", "elastic_ip": "public_ipv4_hour"}.get(kind, "")
     return known.part(part).usd if part else None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import STACK_TAG, names_of
 
@@ -31,6 +31,9 @@ class Plan:
     node_role: str
     termination_role: str
     schedule_group: str
+    monitor_role: str
+    monitor_password: str
+    alarms: tuple[str, ...]
     partition: str = "aws"
     door: str = "bastion"
     egress: str = "nat_gateway"
@@ -38,6 +41,7 @@ class Plan:
     flow_logs: bool = False
     lustre: bool = False
     termination_schedules: bool = False
+    monitor: str = "instance"
     boundary: str = ""
     parameters: tuple[str, ...] = ()  # SSM parameters of images that are not AWS's public ones
     adopted: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -151,8 +155,7 @@ def plan_for(stack: str, identity: t.Mapping[str, str], region: str, **choices: 
     """The plan for the account of the caller, whom sts:GetCallerIdentity has named."""
     names = names_of(stack, identity["Account"], region)
     partition = identity["Arn"].split(":")[1]
-    named = (names.bucket, names.node_role, names.termination_role, names.schedule_group)
-    return Plan(stack, identity["Account"], region, *named, partition, **choices)
+    return Plan(stack, identity["Account"], region, *astuple(names), partition=partition, **choices)
 
 
 def own_parameters(images: t.Iterable[str]) -> tuple[str, ...]:
@@ -169,6 +172,7 @@ def statements(plan: Plan) -> list[Statement]:
         *_storage(plan),
         *_identity(plan),
         *_termination(plan),
+        *_watching(plan),
         *_ways(plan),
         *_adoption(plan),
     ]
@@ -458,6 +462,51 @@ def _identity(plan: Plan) -> list[Statement]:
             (_arn(plan, "iam", "user/*", region=""), _arn(plan, "iam", "role/*", region="")),
         ),
     ]
+
+
+_MONITOR_ROLE = tuple(action for action in _ROLE if action not in ("GetInstanceProfile", "GetRole"))
+
+
+def _watching(plan: Plan) -> list[Statement]:
+    """Alarms and the monitor. Every stack is asked for the monitor, since one may be left of a former plan."""
+    alarms = tuple(_arn(plan, "cloudwatch", f"alarm:{name}") for name in plan.alarms)
+    role = _arn(plan, "iam", f"role/{plan.monitor_role}", region="")
+    profile = _arn(plan, "iam", f"instance-profile/{plan.monitor_role}", region="")
+    password = _arn(plan, "ssm", f"parameter{plan.monitor_password}")
+    keeping = ("DeleteAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource")
+    looks = ("iam:GetInstanceProfile", "iam:GetRole", "ssm:ListTagsForResource")
+    found = [
+        Statement("LookForAlarms", "Alarms are looked for in a list.", ("cloudwatch:DescribeAlarms",)),
+        Statement("KeepAlarms", "The few alarms, by their names.", _named("cloudwatch", keeping), alarms),
+        Statement("LookForMonitor", "Its role and its password, by their names.", looks, (role, profile, password)),
+    ]
+    if plan.monitor == "none":
+        return found
+    boundary: Condition = {"StringEquals": {"iam:PermissionsBoundary": plan.boundary}} if plan.boundary else {}
+    giving = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
+    passwords = ("ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter")
+    return [
+        *found,
+        Statement("KeepMonitorRole", "One role and profile, by name.", _named("iam", _MONITOR_ROLE), (role, profile)),
+        Statement("GiveMonitorRole", "With its boundary, where the plan names one.", giving, (role,), boundary),
+        Statement(
+            "HandOnMonitorRole",
+            "To instances and to nothing else.",
+            ("iam:PassRole",),
+            (role,),
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+        Statement("KeepPassword", "The one parameter, by its name.", passwords, (password,)),
+        Statement("ListParameters", "The module looks for it in the list.", ("ssm:DescribeParameters",)),
+        *_monitor_on_bastion(plan),
+    ]
+
+
+def _monitor_on_bastion(plan: Plan) -> list[Statement]:
+    if plan.monitor != "bastion":
+        return []
+    why, giving = "A bastion that is there already gets the role later.", ("ec2:AssociateIamInstanceProfile",)
+    return [Statement("GiveBastionRole", why, giving, _ec2(plan, "instance"), _ours(plan))]
 
 
 _SCHEDULES = ("CreateSchedule", "CreateScheduleGroup", "DeleteSchedule", "DeleteScheduleGroup", "TagResource")

@@ -146,11 +146,12 @@ def _need(group: Group, instance_type: str, market: str, facts: Facts) -> Need:
 
 
 def needs_of(groups: t.Sequence[Group], shape: Shape, facts: Facts) -> list[Need]:
-    """vCPUs that the stack wants, each type and market of each group, and the bastion and the NAT instance."""
+    """vCPUs that the stack wants, each type and market of each group, and the small machines beside them."""
     found = [_need(group, name, market, facts) for group in groups for market in group.markets for name in group.types]
     for name, instance_type, is_there in (
         ("bastion", shape.door_instance_type, shape.door == "bastion"),
         ("NAT instance", shape.nat_instance_type, shape.egress == "nat_instance"),
+        ("monitor", shape.monitor_instance_type, shape.monitor == "instance"),
     ):
         if is_there:
             found.append(_need(Group(name, 1, (instance_type,)), instance_type, "on-demand", facts))

@@ -89,7 +89,8 @@ def _candidates(ec2: Client, items: Items, known: t.Mapping[str, InstanceType]) 
 
 def _instances_of(shape: Shape) -> list[str]:
     door = [shape.door_instance_type] if shape.door == "bastion" else []
-    return door + ([shape.nat_instance_type] if shape.egress == "nat_instance" else [])
+    monitor = [shape.monitor_instance_type] if shape.monitor == "instance" else []
+    return door + monitor + ([shape.nat_instance_type] if shape.egress == "nat_instance" else [])
 
 
 def _names(types: t.Iterable[InstanceType]) -> list[str]:

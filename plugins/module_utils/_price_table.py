@@ -4,7 +4,8 @@
 """List prices of us-east-1, for when the Price List API cannot be reached. In US dollars.
 
 Accelerated types: the Price List API as read on 2026-07-20. Other types: as read on 2026-02-09. The rest: AWS's price
-pages, the same since 2024-02, when public IPv4 addresses began to cost. Whoever uses a figure says that it is from here.
+pages, the same since 2024-02, when public IPv4 addresses began to cost. That of an alarm is what is generally said and published by
+others (0.10 a month, of standard resolution), since AWS's own page could not be read. Whoever uses a figure says that it is from here.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ PARTS = {
     "efs_write_gib": 0.06,
     "s3_gib": 0.023,
     "metric": 0.3,
+    "alarm": 0.1,
     "log_gib": 0.5,
     "flow_log_gib": 0.25,
     "lustre_scratch_gib": 0.14,

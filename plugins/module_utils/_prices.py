@@ -60,6 +60,7 @@ PARTS = {
     "efs_write_gib": Part("AmazonEFS", (), "ETDataAccess-Bytes", "Write"),
     "s3_gib": Part("AmazonS3", (("volumeType", "Standard"),), "TimedStorage-ByteHrs"),
     "metric": Part("AmazonCloudWatch", (("productFamily", "Metric"),), "CW:MetricMonitorUsage"),
+    "alarm": Part("AmazonCloudWatch", (("productFamily", "Alarm"),), "CW:AlarmMonitorUsage"),
     "log_gib": Part("AmazonCloudWatch", (("productFamily", "Data Payload"),), "DataProcessing-Bytes"),
     "flow_log_gib": Part("AmazonCloudWatch", (("group", "Delivered Logs"),), "S3-Egress-Bytes"),
     "lustre_scratch_gib": Part("AmazonFSx", (("fileSystemType", "Lustre"),), "Storage-Scratch:SSD"),

@@ -17,6 +17,9 @@ STACK_TAG = "trainyard:stack"
 COMPONENT_TAG = "trainyard:component"
 EXPIRY_TAG = "trainyard:expires-at"
 
+# What the names of a stack's alarms end with.
+ALARMS = ("idle-accelerator", "disk-nearly-full", "checkpoint-too-old", "budget-nearly-used", "spot-notice")
+
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
@@ -28,6 +31,9 @@ class Names:
     node_role: str
     termination_role: str
     schedule_group: str
+    monitor_role: str
+    monitor_password: str
+    alarms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -255,6 +261,8 @@ _DESCRIBED_ARNS = re.compile(
     r"route-table|internet-gateway|vpc|vpc-endpoint|vpc-flow-log|instance-connect-endpoint|key-pair|launch-template|"
     r"placement-group|spot-instances-request)/|elasticfilesystem:[^:]*:[^:]*:file-system/|"
     r"fsx:[^:]*:[^:]*:(?:file-system|association)/|scheduler:[^:]*:[^:]*:schedule-group/|"
+    rf"cloudwatch:[^:]*:[^:]*:alarm:trainyard-[a-z0-9-]+-(?:{'|'.join(ALARMS)})$|"
+    r"ssm:[^:]*:[^:]*:parameter/trainyard/[^/]+/grafana-admin-password$|"
     r"iam:[^:]*:[^:]*:(?:role|instance-profile)/)"
 )
 
@@ -269,12 +277,15 @@ def name_fault(stack: str) -> str:
 
 
 def names_of(stack: str, account: str, region: str) -> Names:
-    """Names of the stack's bucket (unique in all of AWS), of its roles (in the account) and its schedule group (in the region)."""
+    """Names of the stack's bucket (unique in all of AWS), of its roles (in the account) and of what lies in the region."""
     return Names(
         bucket=f"trainyard-{stack}-{account}-{region}",
         node_role=f"trainyard-{stack}-{region}-node",
         termination_role=f"trainyard-{stack}-{region}-termination",
         schedule_group=f"trainyard-{stack}",
+        monitor_role=f"trainyard-{stack}-{region}-monitor",
+        monitor_password=f"/trainyard/{stack}/grafana-admin-password",
+        alarms=tuple(f"trainyard-{stack}-{alarm}" for alarm in ALARMS),
     )
 
 

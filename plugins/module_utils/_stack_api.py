@@ -37,6 +37,7 @@ _MISSING = (
     "NoSuchEntity",
     "NoSuchTagSet",
     "FileSystemNotFound",
+    "InvalidResourceId",
     "ResourceNotFoundException",
 )
 
@@ -47,8 +48,8 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
     ``client_for`` makes a boto3 client from a service name. Raises botocore's ClientError and BotoCoreError.
     """
     # Clients are made before the threads start: making one is not thread-safe, using one is.
-    services = ("ec2", "efs", "fsx", "s3", "iam", "scheduler", "resourcegroupstaggingapi")
-    ec2, efs, fsx, s3, iam, scheduler, tagging = (client_for(name) for name in services)
+    services = ("ec2", "efs", "fsx", "s3", "iam", "scheduler", "cloudwatch", "ssm", "resourcegroupstaggingapi")
+    ec2, efs, fsx, s3, iam, scheduler, cloudwatch, ssm, tagging = (client_for(name) for name in services)
     questions: list[t.Callable[[], list[Resource]]] = [
         lambda: _file_systems(efs, stack),
         lambda: _lustre_file_systems(fsx, stack),
@@ -57,6 +58,10 @@ def resources_of(client_for: ClientFor, stack: str, names: Names) -> list[Resour
         lambda: _instance_profile(iam, stack, names.node_role),
         lambda: _role(iam, stack, names.termination_role),
         lambda: _schedule_group(scheduler, stack, names.schedule_group),
+        lambda: _role(iam, stack, names.monitor_role),
+        lambda: _instance_profile(iam, stack, names.monitor_role),
+        lambda: _parameter(ssm, stack, names.monitor_password),
+        lambda: _alarms(cloudwatch, stack, names.alarms),
         lambda: _anything_else(tagging, stack, names.bucket),
     ]
     filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
@@ -219,6 +224,30 @@ def _schedule_group(client: Client, stack: str, name: str) -> list[Resource]:
         stack,
         lambda: client.list_tags_for_resource(ResourceArn=client.get_schedule_group(Name=name)["Arn"])["Tags"],
     )
+
+
+def _parameter(client: Client, stack: str, name: str) -> list[Resource]:
+    return _named(
+        "parameter",
+        name,
+        stack,
+        lambda: client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"],
+    )
+
+
+def _alarms(client: Client, stack: str, names: t.Sequence[str]) -> list[Resource]:
+    """By their whole names: those of a stack "a-b" begin like those of "a"."""
+    alarms = client.describe_alarms(AlarmNames=list(names), AlarmTypes=["MetricAlarm"])["MetricAlarms"]
+    return [
+        resource
+        for alarm in alarms
+        for resource in _named(
+            "alarm",
+            alarm["AlarmName"],
+            stack,
+            lambda arn=alarm["AlarmArn"]: client.list_tags_for_resource(ResourceARN=arn)["Tags"],
+        )
+    ]
 
 
 def _named(kind: str, name: str, stack: str, tags_there: t.Callable[[], t.Any]) -> list[Resource]:

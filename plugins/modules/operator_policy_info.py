@@ -44,6 +44,11 @@ options:
     description: Whether the account ends nodes whose time is over, by EventBridge Scheduler.
     type: bool
     default: false
+  monitor_place:
+    description: Where Grafana and TensorBoard run.
+    type: str
+    choices: [instance, bastion, none]
+    default: instance
   boundary:
     description: ARN of the permissions boundary that the node role must have; empty for none.
     type: str
@@ -141,6 +146,7 @@ ARGUMENTS = {
     "flow_logs": {"type": "bool", "default": False},
     "lustre": {"type": "bool", "default": False},
     "termination_schedules": {"type": "bool", "default": False},
+    "monitor_place": {"type": "str", "choices": ["instance", "bastion", "none"], "default": "instance"},
     "boundary": {"type": "str", "default": ""},
     "parameters": {"type": "list", "elements": "str", "default": []},
     "adopted": {"type": "dict", "default": {}},
@@ -159,6 +165,7 @@ def plan_of(params: dict, identity: dict, region: str) -> Plan:
         flow_logs=params["flow_logs"],
         lustre=params["lustre"],
         termination_schedules=params["termination_schedules"],
+        monitor=params["monitor_place"],
         boundary=params["boundary"],
         parameters=tuple(params["parameters"]),
         adopted=params["adopted"],

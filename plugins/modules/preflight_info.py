@@ -91,6 +91,11 @@ options:
     description: Whether the account ends nodes whose time is over; it counts for RV(missing_permissions).
     type: bool
     default: false
+  monitor_place:
+    description: Where Grafana and TensorBoard run, for which the caller needs permissions.
+    type: str
+    choices: [instance, bastion, none]
+    default: instance
   permissions_boundary:
     description: ARN of the boundary that the role of the nodes gets; it counts for RV(missing_permissions).
     type: str
@@ -283,6 +288,7 @@ ARGUMENTS = {
     "flow_logs_enabled": {"type": "bool", "default": False},
     "lustre_enabled": {"type": "bool", "default": False},
     "termination_schedules_enabled": {"type": "bool", "default": False},
+    "monitor_place": {"type": "str", "choices": ["instance", "bastion", "none"], "default": "instance"},
     "permissions_boundary": {"type": "str", "default": ""},
     "ssh_key_file": {"type": "str", "default": "", "no_log": False},
     "tools": {"type": "list", "elements": "str", "default": ["ssh", "ssh-keygen"]},
@@ -394,6 +400,7 @@ def plan_of(params: dict, identity: dict, region: str) -> Plan:
         flow_logs=params["flow_logs_enabled"],
         lustre=params["lustre_enabled"],
         termination_schedules=params["termination_schedules_enabled"],
+        monitor=params["monitor_place"],
         boundary=params["permissions_boundary"],
         parameters=own_parameters([*images, *(image_of(group, params) for group in params["node_groups"])]),
         adopted=params["adopted"],

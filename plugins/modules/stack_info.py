@@ -74,6 +74,19 @@ names:
       description: The schedule group in which the account keeps when that is.
       type: str
       sample: trainyard-dcgan
+    monitor_role:
+      description: The role and instance profile of the monitor.
+      type: str
+      sample: trainyard-dcgan-us-east-1-monitor
+    monitor_password:
+      description: The SSM parameter with the password of Grafana's administrator.
+      type: str
+      sample: /trainyard/dcgan/grafana-admin-password
+    alarms:
+      description: The CloudWatch alarms.
+      type: list
+      elements: str
+      sample: [trainyard-dcgan-idle-accelerator]
 resources:
   description: Everything that belongs to the stack and is not gone yet, sorted by type, name and id.
   type: list

@@ -79,6 +79,15 @@ options:
     description: Whether each run tells CloudWatch how it does.
     type: bool
     default: true
+  monitor_place:
+    description: Where Grafana and TensorBoard run; only an instance of their own costs something.
+    type: str
+    choices: [instance, bastion, none]
+    default: instance
+  monitor_instance_type:
+    description: Instance type of the monitor.
+    type: str
+    default: t3.small
   usage:
     description: What nobody can know beforehand. All of it is assumed, and the plan says what was.
     type: dict
@@ -367,6 +376,8 @@ ARGUMENTS = {
     "termination_schedules_enabled": {"type": "bool", "default": False},
     "agent_enabled": {"type": "bool", "default": True},
     "run_metrics_enabled": {"type": "bool", "default": True},
+    "monitor_place": {"type": "str", "choices": ["instance", "bastion", "none"], "default": "instance"},
+    "monitor_instance_type": {"type": "str", "default": "t3.small"},
     "usage": {"type": "dict", "default": {}, "options": USAGE},
     "max_duration": {"type": "str", "default": ""},
     "time_to_live": {"type": "str", "default": ""},
@@ -393,6 +404,8 @@ def shape_of(params: dict) -> Shape:
         params["lustre_gib"],
         params["lustre_deployment_type"],
         params["termination_schedules_enabled"],
+        params["monitor_place"],
+        params["monitor_instance_type"],
         {name.replace("_gb", "").replace("_gib", ""): value for name, value in usage.items()},
         params["agent_enabled"],
         params["run_metrics_enabled"],

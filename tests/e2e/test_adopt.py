@@ -16,6 +16,9 @@ from tests.e2e.driver import Lab, Stack, copy_inventory, stack_environment, wait
 
 ROUTES = "0.0.0.0/0"
 BUCKET = "results-of-another-team"
+ALARMS = ("idle-accelerator", "disk-nearly-full", "checkpoint-too-old", "budget-nearly-used", "spot-notice")
+PASSWORD = "/trainyard/adopt/grafana-admin-password"
+PASSWORDS = [{"Key": "Name", "Option": "BeginsWith", "Values": ["/trainyard/"]}]
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +110,54 @@ def inventory_of(stack: Stack) -> dict[str, Any]:
         ],
         "buckets": s3.list_buckets()["Buckets"],
         "roles": stack.lab.client("iam").list_roles()["Roles"],
+        "profiles": stack.lab.client("iam").list_instance_profiles()["InstanceProfiles"],
+        "alarms": stack.lab.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "passwords": stack.lab.client("ssm").describe_parameters(ParameterFilters=PASSWORDS)["Parameters"],
     }
+
+
+def tags_of_alarms(stack: Stack) -> dict[str, str]:
+    """The stack that each alarm of the account says it belongs to."""
+    cloudwatch = stack.lab.client("cloudwatch")
+    found = {}
+    for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
+        tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+        found[alarm["AlarmName"]] = next(tag["Value"] for tag in tags if tag["Key"] == "trainyard:stack")
+    return found
+
+
+def ports_open_to(stack: Stack, group: str) -> set[int]:
+    """The ports of the nodes that a security group may reach."""
+    filters = [{"Name": "group-name", "Values": [f"{stack.name}-nodes"]}]
+    (nodes,) = stack.lab.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    rules = [rule for rule in nodes["IpPermissions"] if group in [each["GroupId"] for each in rule["UserIdGroupPairs"]]]
+    return {rule["FromPort"] for rule in rules}
+
+
+def the_monitor_is_an_instance_of_its_own(stack: Stack, adopted: dict[str, Any], options: tuple[str, ...]) -> None:
+    """What the account holds of it. Packages of Grafana cannot be had here, so nothing is installed on it."""
+    options = (*options, "-e", "aws_monitor_place=instance", "--skip-tags", "grafana,tensorboard,s5cmd")
+    made = stack.play("observe", *options)
+    assert made.status == 0, made.text
+    assert "-N -L 3000:127.0.0.1:3000 -L 6006:127.0.0.1:6006 adopt-monitor" in made.text
+    password = stack.lab.client("ssm").get_parameter(Name=PASSWORD, WithDecryption=True)["Parameter"]
+    assert (password["Type"], password["Value"] in made.text) == ("SecureString", False)
+    monitor = stack.instances()["adopt-monitor"]
+    assert (monitor["SubnetId"], "PublicIpAddress" in monitor) == (adopted["private_subnet_ids"][0], False)
+    assert monitor["IamInstanceProfile"]["Arn"].endswith("/trainyard-adopt-us-east-1-monitor")
+    assert ports_open_to(stack, monitor["SecurityGroups"][0]["GroupId"]) == {9100, 9400}
+    wait_for(lambda: stack.ssh("hostname", host="adopt-monitor").status == 0, 120, "the monitor to answer")
+    for verb in ("observe", "provision"):
+        again = stack.play(verb, *options)
+        assert (again.status, again.changed) == (0, 0), again.text
+    assert stack.lab.client("ssm").get_parameter(Name=PASSWORD, WithDecryption=True)["Parameter"] == password
 
 
 def test_the_life_of_a_stack_in_what_was_there_before(
     stack: Stack, adopted: dict[str, Any], options: tuple[str, ...]
 ) -> None:
     before = inventory_of(stack)
-    planned = stack.play("provision", "--check", *options)
+    planned = stack.play("site", "--check", *options)
     assert planned.status == 0, planned.text
     assert inventory_of(stack) == before
 
@@ -129,6 +172,14 @@ def test_the_life_of_a_stack_in_what_was_there_before(
     again = stack.play("provision", *options)
     assert again.status == 0, again.text
     assert again.changed == 0, again.text
+
+    watched = stack.play("observe", *options)
+    assert watched.status == 0, watched.text
+    assert tags_of_alarms(stack) == dict.fromkeys((f"trainyard-adopt-{alarm}" for alarm in ALARMS), "adopt")
+    again = stack.play("observe", *options)
+    assert (again.status, again.changed) == (0, 0), again.text
+    assert set(stack.instances()) == {"adopt-bastion", stack.node}
+    the_monitor_is_an_instance_of_its_own(stack, adopted, options)
 
     gone = stack.play("destroy", *options, "-e", "stack_purge=adopt")
     assert gone.status == 0, gone.text

@@ -65,6 +65,8 @@ class TestOperator:
         assert first.status == 0, first.text
         second = operator.play("provision")
         assert (second.status, second.changed) == (0, 0), second.text
+        watched = operator.play("observe")
+        assert watched.status == 0, watched.text
 
     def test_removes_it_all(self, operator: Operator) -> None:
         outcome = operator.play("destroy", "-e", f"stack_purge={NAME}")

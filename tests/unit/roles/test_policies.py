@@ -18,6 +18,7 @@ BUCKET = "trainyard-dcgan-123456789012-us-east-1"
 ARN = f"arn:aws:s3:::{BUCKET}"
 NODE_POLICY = "aws_identity/templates/node_policy.json.j2"
 BUCKET_POLICY = "aws_storage/templates/bucket_policy.json.j2"
+MONITOR_POLICY = "aws_monitor/templates/monitor_policy.json.j2"
 TERMINATION_POLICY = "aws_identity/templates/termination_policy.json.j2"
 TERMINATION_TRUST = "aws_identity/templates/termination_trust_policy.json.j2"
 TRUST_POLICY = "aws_identity/files/assume_role_policy.json"
@@ -33,6 +34,21 @@ WITHOUT_RESOURCE = {
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 }
+SSM = {action for action in WITHOUT_RESOURCE if action.startswith("ssm")}
+MONITOR_READS = {
+    "cloudwatch:DescribeAlarmHistory",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:DescribeAlarmsForMetric",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListMetrics",
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "ec2:DescribeTags",
+    "logs:DescribeLogGroups",
+    "logs:GetQueryResults",
+    "logs:StopQuery",
+    "tag:GetResources",
+}
 INPUTS = {
     "stack_name": "dcgan",
     "stack_region": "us-east-1",
@@ -43,6 +59,9 @@ INPUTS = {
     "aws_identity_secrets_keys": ["arn:aws:kms:us-east-1:123456789012:key/1"],
     "aws_identity_ssm_enabled": True,
     "aws_identity_schedule_group": "trainyard-dcgan",
+    "aws_monitor_account_id": "123456789012",
+    "aws_monitor_bucket": BUCKET,
+    "aws_monitor_ssm_enabled": True,
     "aws_storage_bucket": BUCKET,
     "aws_storage_account_id": "123456789012",
     "aws_storage_flow_logs_enabled": False,
@@ -132,6 +151,27 @@ def test_a_node_reads_no_secret_unless_one_is_named() -> None:
     assert not [each for each in actions if each.startswith(("secretsmanager", "kms", "ssm:GetParameter"))]
 
 
+def test_the_monitor_reads_what_it_shows_and_nothing_else() -> None:
+    group = "arn:aws:logs:us-east-1:123456789012:log-group:/trainyard/dcgan"
+    assert rights(MONITOR_POLICY) == {
+        ("Allow", "s3:GetObject", f"{ARN}/runs/*"),
+        ("Allow", "s3:ListBucket", ARN),
+        *(
+            ("Allow", f"logs:{action}", resource)
+            for action in ("GetLogEvents", "GetLogGroupFields", "StartQuery")
+            for resource in (group, f"{group}:*")
+        ),
+        *(("Allow", action, "*") for action in MONITOR_READS | SSM),
+    }
+    (listing,) = [statement for statement in statements(MONITOR_POLICY) if statement["Action"] == "s3:ListBucket"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "runs/*"}}
+
+
+def test_the_monitor_talks_to_ssm_only_where_ssm_is_the_door() -> None:
+    without = document(MONITOR_POLICY, aws_monitor_ssm_enabled=False)["Statement"]
+    assert not [action for statement in without for action in listed(statement["Action"]) if action.startswith("ssm")]
+
+
 def test_the_account_ends_training_nodes_of_the_stack_and_does_nothing_else() -> None:
     (statement,) = statements(TERMINATION_POLICY)
     assert rights(TERMINATION_POLICY) == {
@@ -172,13 +212,14 @@ def test_flow_logs_of_this_account_alone_are_let_in_where_they_are_asked_for() -
         assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:logs:us-east-1:123456789012:*"}
 
 
-def test_only_instances_take_the_role_of_the_nodes() -> None:
-    assert statements(TRUST_POLICY) == [
+@pytest.mark.parametrize("path", [TRUST_POLICY, "aws_monitor/files/assume_role_policy.json"])
+def test_only_instances_take_the_role_of_nodes_and_monitor(path: str) -> None:
+    assert statements(path) == [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     ]
 
 
-@pytest.mark.parametrize("path", [NODE_POLICY, BUCKET_POLICY])
+@pytest.mark.parametrize("path", [NODE_POLICY, MONITOR_POLICY, BUCKET_POLICY])
 def test_only_words_with_a_meaning_for_aws_stand_in_a_statement(path: str) -> None:
     for statement in statements(path):
         assert set(statement) <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
@@ -196,6 +237,6 @@ def test_nothing_is_allowed_by_a_wildcard(path: str) -> None:
     for statement in statements(path):
         if statement["Effect"] == "Allow":
             assert not [action for action in listed(statement["Action"]) if "*" in action]
-            if not set(listed(statement["Action"])) <= WITHOUT_RESOURCE:
+            if not set(listed(statement["Action"])) <= WITHOUT_RESOURCE | MONITOR_READS:
                 assert "*" not in listed(statement.get("Resource", []))
             assert statement.get("Principal") != "*"

@@ -25,7 +25,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._prices import Price
 from ansible_collections.trainyard.aws.plugins.module_utils._stack import EC2_KINDS
 
 PRICES = PriceList("us-east-1")
-NOTHING = Shape(door="ssm", egress="", file_system=False, bucket=False)
+NOTHING = Shape(door="ssm", egress="", file_system=False, bucket=False, monitor="none")
 
 
 def hourly(lines: list[Line]) -> dict[tuple[str, str], float | None]:
@@ -89,7 +89,15 @@ def test_a_group_of_none_costs_nothing() -> None:
             None,
             id="Lustre persistent",
         ),
-        pytest.param(Shape(traffic={"metrics": 73, "logs": 2}), "CloudWatch", 0.03, 0.3 + 1, id="CloudWatch"),
+        pytest.param(
+            Shape(traffic={"metrics": 73, "logs": 2}),
+            "CloudWatch",
+            0.03 + 5 * 0.1 / 730,
+            0.3 + 10 * 5 * 0.1 / 730 + 1,
+            id="CloudWatch",
+        ),
+        pytest.param(Shape(), "monitor", 0.0208 + 20 * 0.08 / 730, None, id="monitor"),
+        pytest.param(Shape(monitor="bastion"), "monitor", 0, None, id="monitor on the bastion"),
         pytest.param(Shape(traffic={"flow_logs": 2}), "flow logs", 0, 0.5, id="flow logs"),
     ],
 )
@@ -163,6 +171,8 @@ def test_every_price_that_a_bill_needs_is_asked_for() -> None:
         pytest.param("vpc_endpoint", {"endpoint_type": "Interface", "zones": ["a", "b"]}, 0.02, id="interface"),
         pytest.param("vpc_endpoint", {"endpoint_type": "Gateway"}, 0, id="gateway endpoint"),
         pytest.param("lustre_file_system", {"size_gib": 730, "deployment_type": "SCRATCH_2"}, 0.14, id="Lustre"),
+        pytest.param("alarm", {}, 0.1 / 730, id="alarm"),
+        pytest.param("parameter", {}, 0, id="parameter"),
         pytest.param("vpc", {}, 0, id="free"),
         pytest.param("bucket", {}, None, id="nobody knows how full"),
         pytest.param("other", {}, None, id="unknown"),

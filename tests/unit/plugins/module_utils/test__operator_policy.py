@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _operator_policy as policy
 from ansible_collections.trainyard.aws.plugins.module_utils._operator_policy import Plan
+from ansible_collections.trainyard.aws.plugins.module_utils._stack import names_of
 
 PLAN = Plan(
     "dcgan",
@@ -18,6 +19,10 @@ PLAN = Plan(
     "trainyard-dcgan-us-east-1-node",
     "trainyard-dcgan-us-east-1-termination",
     "trainyard-dcgan",
+    "trainyard-dcgan-us-east-1-monitor",
+    "/trainyard/dcgan/grafana-admin-password",
+    names_of("dcgan", "123456789012", "us-east-1").alarms,
+    monitor="none",
 )
 EVERYTHING = replace(
     PLAN,
@@ -27,6 +32,7 @@ EVERYTHING = replace(
     flow_logs=True,
     lustre=True,
     termination_schedules=True,
+    monitor="bastion",
     boundary="arn:aws:iam::123456789012:policy/edge",
     parameters=("/images/mine",),
     adopted={"vpc_id": "vpc-1", "private_subnet_ids": ["subnet-1"], "bucket": "mine", "file_system_id": "fs-1"},
@@ -34,6 +40,7 @@ EVERYTHING = replace(
 PLANS = [pytest.param(PLAN, id="least"), pytest.param(EVERYTHING, id="most")]
 # Writes for which AWS offers neither a resource nor a tag to hold on to; each statement says why.
 LOOSE = {"logs:CreateLogDelivery", "logs:DeleteLogDelivery"}
+MONITOR = {"KeepMonitorRole", "GiveMonitorRole", "HandOnMonitorRole", "KeepPassword", "ListParameters"}
 READS = ("Describe", "Get", "List", "Simulate")
 
 
@@ -93,6 +100,20 @@ def test_the_role_that_ends_nodes_is_handed_on_to_the_scheduler_only() -> None:
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
 
 
+def test_alarms_and_the_password_are_held_by_their_names() -> None:
+    alarms = by_sid(PLAN)["KeepAlarms"]["Resource"]
+    assert alarms == [f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}" for name in PLAN.alarms]
+    assert by_sid(EVERYTHING)["KeepPassword"]["Resource"] == (
+        "arn:aws:ssm:us-east-1:123456789012:parameter/trainyard/dcgan/grafana-admin-password"
+    )
+
+
+def test_the_role_of_the_monitor_is_handed_on_to_instances_only() -> None:
+    statement = by_sid(EVERYTHING)["HandOnMonitorRole"]
+    assert statement["Resource"] == "arn:aws:iam::123456789012:role/trainyard-dcgan-us-east-1-monitor"
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+
+
 def test_schedules_are_held_by_the_name_of_their_group() -> None:
     here = "arn:aws:scheduler:us-east-1:123456789012"
     assert by_sid(EVERYTHING)["KeepSchedules"]["Resource"] == [
@@ -115,10 +136,23 @@ def test_schedules_are_held_by_the_name_of_their_group() -> None:
             {"termination_schedules": True},
             {"KeepSchedules", "KeepTerminationRole", "GiveTerminationRole", "HandOnTerminationRole"},
         ),
+        ({"monitor": "instance"}, MONITOR),
+        ({"monitor": "bastion"}, MONITOR | {"GiveBastionRole"}),
         ({"adopted": {"vpc_id": "vpc-1"}}, {"UseAdopted"}),
         ({"adopted": {"bucket": "mine"}}, {"UseAdoptedBucket"}),
     ],
-    ids=["ssm", "instance connect", "endpoints", "flow logs", "lustre", "schedules", "VPC", "bucket"],
+    ids=[
+        "ssm",
+        "instance connect",
+        "endpoints",
+        "flow logs",
+        "lustre",
+        "schedules",
+        "monitor",
+        "on bastion",
+        "VPC",
+        "bucket",
+    ],
 )
 def test_a_choice_adds_its_own_rights_only(changes: dict[str, Any], sids: set[str]) -> None:
     assert set(by_sid(replace(PLAN, **changes))) - set(by_sid(PLAN)) == sids
@@ -126,7 +160,7 @@ def test_a_choice_adds_its_own_rights_only(changes: dict[str, Any], sids: set[st
 
 def test_the_boundary_is_required_where_the_plan_names_one() -> None:
     assert "Condition" not in by_sid(PLAN)["GiveNodeRole"]
-    for sid in ("GiveNodeRole", "GiveTerminationRole"):
+    for sid in ("GiveNodeRole", "GiveTerminationRole", "GiveMonitorRole"):
         boundary = by_sid(EVERYTHING)[sid]["Condition"]
         assert boundary == {"StringEquals": {"iam:PermissionsBoundary": EVERYTHING.boundary}}
 
@@ -153,7 +187,7 @@ def test_the_first_endpoint_makes_its_service_role() -> None:
 
 def test_a_plan_is_for_the_account_of_the_caller() -> None:
     identity = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/me"}
-    assert policy.plan_for("dcgan", identity, "us-east-1") == PLAN
+    assert policy.plan_for("dcgan", identity, "us-east-1", monitor="none") == PLAN
     abroad = {"Account": "123456789012", "Arn": "arn:aws-cn:iam::123456789012:user/me"}
     assert policy.plan_for("dcgan", abroad, "cn-north-1", door="ssm").partition == "aws-cn"
 

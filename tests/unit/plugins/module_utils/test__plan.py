@@ -25,7 +25,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._prices import Price
 from ansible_collections.trainyard.aws.plugins.module_utils._quotas import quotas_of
 
 G_ON_DEMAND, G_SPOT = "Running On-Demand G and VT instances", "All G and VT Spot Instance Requests"
-BARE = Shape(door="ssm", egress="none", file_system=False, bucket=False, agent=False, run_metrics=False)
+BARE = Shape(door="ssm", egress="none", file_system=False, bucket=False, monitor="none", agent=False, run_metrics=False)
 SIX_HOURS = Duration(6.0, "the life of the stack")
 
 

@@ -42,6 +42,15 @@ def test_names_are_built_from_stack_account_and_region() -> None:
         node_role="trainyard-dcgan-us-east-1-node",
         termination_role="trainyard-dcgan-us-east-1-termination",
         schedule_group="trainyard-dcgan",
+        monitor_role="trainyard-dcgan-us-east-1-monitor",
+        monitor_password="/trainyard/dcgan/grafana-admin-password",
+        alarms=(
+            "trainyard-dcgan-idle-accelerator",
+            "trainyard-dcgan-disk-nearly-full",
+            "trainyard-dcgan-checkpoint-too-old",
+            "trainyard-dcgan-budget-nearly-used",
+            "trainyard-dcgan-spot-notice",
+        ),
     )
 
 
@@ -54,7 +63,7 @@ def test_every_stack_name_makes_names_that_aws_takes(name: str, region: str) -> 
     names = stack.names_of(name, "123456789012", region)
     assert stack.name_fault(name) == ""
     assert len(names.bucket) <= 63
-    others = (names.node_role, names.termination_role, names.schedule_group)
+    others = (names.node_role, names.termination_role, names.schedule_group, names.monitor_role, *names.alarms)
     assert all(len(name) <= 64 for name in others)
     assert set("".join((names.bucket, *others))) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -102,6 +111,12 @@ def test_tags_as_list_are_what_tags_as_dict_reads() -> None:
         pytest.param(f"arn:aws:s3:::{BUCKET}-2", False, id="bucket whose name begins alike"),
         pytest.param("arn:aws:iam::123456789012:role/trainyard-dcgan-us-west-2-node", True, id="role"),
         pytest.param("arn:aws:iam::123456789012:policy/mine", False, id="policy"),
+        pytest.param("arn:aws:cloudwatch:us-east-1:123456789012:alarm:trainyard-a-spot-notice", True, id="alarm"),
+        pytest.param("arn:aws:cloudwatch:us-east-1:123456789012:alarm:trainyard-a-mine", False, id="another alarm"),
+        pytest.param(
+            "arn:aws:ssm:us-east-1:123456789012:parameter/trainyard/a/grafana-admin-password", True, id="password"
+        ),
+        pytest.param("arn:aws:ssm:us-east-1:123456789012:parameter/trainyard/a/token", False, id="another parameter"),
         pytest.param("arn:aws:lambda:us-east-1:123456789012:function:f", False, id="service we do not ask"),
     ],
 )

@@ -69,6 +69,20 @@ def make_role(iam: Any, name: str, **arguments: Any) -> None:
     iam.create_instance_profile(InstanceProfileName=name, **arguments)
 
 
+def make_alarm(account: Any, name: str, **arguments: Any) -> None:
+    account.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="trainyard/dcgan",
+        MetricName="spot_notice",
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        **arguments,
+    )
+
+
 # ---- What an account holds -----------------------------------------------------------------------------------------
 
 
@@ -186,6 +200,8 @@ EMPTY: dict[str, Any] = {
     "get_role": ClientError({"Error": {"Code": "NoSuchEntity"}}, "GetRole"),
     "get_schedule_group": ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetScheduleGroup"),
     "get_instance_profile": ClientError({"Error": {"Code": "NoSuchEntity"}}, "GetInstanceProfile"),
+    "describe_alarms": {"MetricAlarms": []},
+    "list_tags_for_resource": ClientError({"Error": {"Code": "InvalidResourceId"}}, "ListTagsForResource"),
 }
 
 
@@ -276,7 +292,16 @@ def test_a_file_system_that_goes_while_we_look_is_no_fault() -> None:
 
 @pytest.mark.parametrize(
     "operation",
-    ["describe_vpcs", "head_bucket", "get_role", "get_resources", "describe_file_systems", "get_schedule_group"],
+    [
+        "describe_vpcs",
+        "head_bucket",
+        "get_role",
+        "get_resources",
+        "describe_file_systems",
+        "get_schedule_group",
+        "describe_alarms",
+        "list_tags_for_resource",
+    ],
 )
 def test_a_question_that_is_refused_is_not_taken_for_nothing(operation: str) -> None:
     refused = ClientError({"Error": {"Code": "AccessDenied"}}, operation)
@@ -360,13 +385,30 @@ def test_what_has_our_name_says_whether_it_is_tagged(account: Any, stack: str | 
     make_role(iam, NAMES.node_role, **tagging)
     iam.create_role(RoleName=NAMES.termination_role, AssumeRolePolicyDocument="{}", **tagging)
     account.client("scheduler").create_schedule_group(Name=NAMES.schedule_group, **tagging)
+    make_role(iam, NAMES.monitor_role, **tagging)
+    account.client("ssm").put_parameter(Name=NAMES.monitor_password, Value="x", Type="SecureString", **tagging)
+    make_alarm(account, NAMES.alarms[0], **tagging)
     assert {key: resource.tagged for key, resource in found(account).items()} == {
+        ("alarm", NAMES.alarms[0]): tagged,
         ("bucket", NAMES.bucket): tagged,
         ("iam_role", NAMES.node_role): tagged,
         ("iam_role", NAMES.termination_role): tagged,
+        ("iam_role", NAMES.monitor_role): tagged,
+        ("instance_profile", NAMES.monitor_role): tagged,
+        ("parameter", NAMES.monitor_password): tagged,
         ("instance_profile", NAMES.node_role): tagged,
         ("schedule_group", NAMES.schedule_group): tagged,
     }
+
+
+def test_alarms_of_a_stack_whose_name_begins_alike_are_not_ours(account: Any) -> None:
+    make_alarm(account, names_of(f"{STACK}-2", "123456789012", "us-east-1").alarms[0], Tags=tags(f"{STACK}-2"))
+    assert found(account) == {}
+
+
+def test_an_alarm_of_ours_that_we_do_not_know_is_reported(account: Any) -> None:
+    make_alarm(account, f"trainyard-{STACK}-mine", Tags=tags())
+    assert types_found(account) == ["other"]
 
 
 def test_another_bucket_with_our_tag_is_reported_as_it_stands(account: Any) -> None:
