@@ -8,11 +8,8 @@ The log is asked for again and again from a cursor instead of being held open, s
 from __future__ import annotations
 
 import atexit
-import io
 import os
 import shlex
-import shutil
-import signal
 import sys
 import time
 import typing as t
@@ -28,6 +25,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_text impo
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TRYING_AGAIN
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._progress_line import Pace, line_of_parts, parts_of
+from ansible_collections.trainyard.aws.plugins.plugin_utils import _screen
 
 display = Display()
 
@@ -38,15 +36,8 @@ DECISION_SECONDS = 60
 AGAIN_SECONDS = 1.0
 
 _MARKER_PREFIX = "trainyard-follow-"
-_CLEAR_LINE = "\r\x1b[K"
-# This file is imported by ansible-playbook itself, before it forks the worker that runs the task. The worker has no terminal.
+# This file is imported by ansible-playbook itself, before it forks the worker that runs the task.
 _COMMAND = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-_TERMINAL = os.isatty(1) and os.environ.get("TERM", "dumb") != "dumb"
-_COLUMNS = shutil.get_terminal_size().columns
-_PLAIN = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-# Ansible leaves it to the system when what it shows is written. Into a pipe or a file that is when pages of it have gathered.
-if isinstance(sys.stdout, io.TextIOWrapper):
-    sys.stdout.reconfigure(line_buffering=True)
 
 
 @atexit.register
@@ -87,9 +78,7 @@ class Following:
         self._task_vars = task_vars
         self._run_id = options["run_id"]
         self._node = task_vars.get("inventory_hostname", "the node")
-        several = len(task_vars.get("ansible_play_hosts_all", ())) > 1
-        self._prefix = f"[{self._node}] " if several else ""
-        self._screen = StatusLine() if _TERMINAL and not several else PlainLines(options["progress_interval_seconds"])
+        self._prefix, self._screen = _screen.screen_for(task_vars, options["progress_interval_seconds"])
         self._reader = Reader(options["progress_pattern"])
         self._pace = Pace()
         self._marker = Path(C.DEFAULT_LOCAL_TMP) / f"{_MARKER_PREFIX}{os.getpid()}"
@@ -211,15 +200,15 @@ class Following:
         self._reader.add_all([sanitise(line) for line in lines])
         progress = self._reader.progress
         self._pace.add(now, progress.fraction)
-        known = parts_of(progress, status, None, _PLAIN)
+        known = parts_of(progress, status, None, _screen.PLAIN)
         self._screen.progress(
-            now, self._prefix, known, parts_of(progress, status, self._pace.seconds_left(now), _PLAIN)
+            now, self._prefix, known, parts_of(progress, status, self._pace.seconds_left(now), _screen.PLAIN)
         )
 
     def _say_progress_at_the_end(self) -> None:
-        parts = parts_of(self._reader.progress, {}, None, _PLAIN)
+        parts = parts_of(self._reader.progress, {}, None, _screen.PLAIN)
         if parts:
-            self._say(f"At the end: {line_of_parts(parts, plain=_PLAIN)}")
+            self._say(f"At the end: {line_of_parts(parts, plain=_screen.PLAIN)}")
 
     def _say(self, text: str) -> None:
         self._screen.show(self._prefix + text)
@@ -259,70 +248,6 @@ class Attempts:
             return False
         self._since = now if self._since is None else self._since
         return now - self._since < (self._patience if state == TRYING_AGAIN else DECISION_SECONDS)
-
-
-class PlainLines:
-    """Where there is no terminal, or several nodes write: now and then a line of progress, if it says anything new."""
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._last: tuple[float, list[str]] | None = None
-
-    def show(self, text: str) -> None:
-        _display([(text, True)])
-
-    def progress(self, now: float, prefix: str, known: list[str], parts: list[str]) -> None:
-        """``known`` are the parts without those that change with time alone."""
-        if self._last is None:
-            self._last = (now, [])
-        then, before = self._last
-        if self._interval and now - then >= self._interval and known != before:
-            self._last = (now, known)
-            self.show(f"{prefix}Progress: {line_of_parts(parts, plain=_PLAIN)}")
-
-    def close(self) -> None:
-        """Nothing is left open."""
-
-
-class StatusLine:
-    """On a terminal: the log goes by above a line that is drawn anew."""
-
-    def __init__(self) -> None:
-        self._line = ""
-
-    def show(self, text: str) -> None:
-        clear = [(_CLEAR_LINE, False)] if self._line else []
-        _display([*clear, (text, True), *self._drawn()])
-
-    def progress(self, now: float, prefix: str, known: list[str], parts: list[str]) -> None:
-        line = line_of_parts(parts, width=_COLUMNS - 1, plain=_PLAIN)
-        if line != self._line:
-            self._line = line
-            _display(self._drawn() or [(_CLEAR_LINE, False)])
-
-    def close(self) -> None:
-        """Whatever comes next finds the cursor at the start of an empty line."""
-        if self._line:
-            self._line = ""
-            _display([(_CLEAR_LINE, False)])
-
-    def _drawn(self) -> list[tuple[str, bool]]:
-        return [(_CLEAR_LINE + self._line, False)] if self._line else []
-
-
-def _display(pieces: list[tuple[str, bool]]) -> None:
-    """Show texts, each a line of its own or not, and only then be interrupted.
-
-    Ctrl-C ends a worker wherever it is. One that ended inside the queue to the screen would keep the queue's lock for ever, and
-    ansible-playbook, which sends its own last word through that queue, would hang.
-    """
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        for text, is_line in pieces:
-            # What is no line belongs to the screen alone, and not to the log of Ansible.
-            display.display(text, newline=is_line, screen_only=not is_line)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _without_secrets(result: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -193,15 +193,17 @@ def size_text(size: float) -> str:
     return f"{size:.1f} {_UNITS[-1]}"
 
 
-def line_of(staged: Staged, check_mode: bool) -> str:
+def line_of(staged: Staged, looks_only: bool) -> str:
     """What the user reads of a channel."""
     name, source = staged.channel.name, staged.channel.source
     if staged.channel.kind == NODE:
         return f"{name}: {source}, as it is on the node"
     held = f"{staged.files} files, {size_text(staged.size or 0)}" if staged.files is not None else "to be fetched"
-    if check_mode:
-        return f"{name}: {held} from {source}" + (", would be fetched" if staged.changed and staged.files else "")
-    return f"{name}: {held} from {source}" + (f", in {staged.seconds:.0f} s" if staged.changed else ", here already")
+    if not staged.changed:
+        return f"{name}: {held} from {source}, here already"
+    if looks_only:
+        return f"{name}: {held} from {source}" + (", would be fetched" if staged.files else "")
+    return f"{name}: {held} from {source}, in {staged.seconds:.0f} s"
 
 
 def result_of(staged: Staged) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
 
-MANIFEST, PART = ".json", ".part"
+MANIFEST, PART, DOWNLOAD = ".json", ".part", ".download"
 # What was staged so shortly ago may be for a container that is about to be created.
 FRESH_SECONDS = 3600
 
@@ -47,7 +47,7 @@ def make_room(cache: str, home: str, needed: int, free_percent: int, mounted: t.
     if _has_room(cache, needed, free_percent):
         return []
     removed = []
-    with _lock(cache, fcntl.LOCK_EX):
+    with lock(cache, fcntl.LOCK_EX):
         try:
             in_use = {os.path.realpath(each) for each in mounted()}
         except TrainingError:
@@ -82,7 +82,7 @@ def _removed(directory: str, home: str) -> bool:
     source = os.path.dirname(directory)
     try:
         own = os.path.realpath(home) == source
-        with contextlib.nullcontext() if own else _lock(source, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with contextlib.nullcontext() if own else lock(source, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if os.path.exists(directory + MANIFEST):
                 os.remove(directory + MANIFEST)
             os.rename(directory, directory + PART)
@@ -93,7 +93,7 @@ def _removed(directory: str, home: str) -> bool:
 
 
 @contextlib.contextmanager
-def _lock(directory: str, how: int) -> t.Iterator[None]:
+def lock(directory: str, how: int) -> t.Iterator[None]:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, how)

@@ -9,6 +9,7 @@ training reads on while a newer version is fetched for the next. What two versio
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
@@ -37,7 +38,14 @@ from ansible_collections.trainyard.aws.plugins.module_utils._channels import (
     version_of,
     volume_of,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._channels_prune import MANIFEST, PART, make_room, note_use
+from ansible_collections.trainyard.aws.plugins.module_utils._channels_prune import (
+    DOWNLOAD,
+    MANIFEST,
+    PART,
+    lock,
+    make_room,
+    note_use,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._channels_unpack import unpack
 from ansible_collections.trainyard.aws.plugins.module_utils._container_socket import mounted_directories
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError
@@ -50,13 +58,21 @@ _MODE = 0o755  # the container's user must be able to read; nobody but root pass
 
 @dataclass(frozen=True)
 class Cache:
-    """Where channels are kept on the node, how S3 is asked, how much of the disk stays free, and what must not go for that."""
+    """Where channels are kept on the node, how S3 is asked, how much of the disk stays free, and what must not go for that.
+
+    Without ``fetch`` what is there is held for the run, and what is lacking is named.
+    """
 
     directory: str
     s5cmd: Runner
     check_mode: bool
     free_percent: int = 10
     mounted: t.Callable[[], set[str]] = mounted_directories
+    fetch: bool = True
+
+    @property
+    def looks_only(self) -> bool:
+        return self.check_mode or not self.fetch
 
 
 def cache_directory(fast_disks: t.Sequence[str], directory: str) -> str:
@@ -88,8 +104,9 @@ def stage(channels: t.Sequence[Channel], cache: Cache) -> dict[str, t.Any]:
         "channels": [result_of(each) for each in found],
         "volumes": [volume_of(each) for each in found],
         "removed": removed,
+        "fetched": [each.channel.name for each in found if each.changed],
         "lines": [
-            *(line_of(each, cache.check_mode) for each in found),
+            *(line_of(each, cache.looks_only) for each in found),
             *(f"{directory}: removed from the cache to make room" for directory in removed),
         ],
     }
@@ -106,6 +123,8 @@ def _stage_one(channel: Channel, cache: Cache) -> Staged:
         kind = _archive if channel.kind == ARCHIVE else _prefix
         if cache.check_mode:
             staged = kind(channel, home, cache)
+        elif not cache.fetch:
+            staged = _looked_at(lambda: kind(channel, home, cache), home)
         else:
             with alone_in(home):
                 staged = kind(channel, home, cache)
@@ -113,6 +132,18 @@ def _stage_one(channel: Channel, cache: Cache) -> Staged:
     except OSError as error:
         raise ChannelError(channel, f"{error}.", "Mend that on the node.") from error
     return replace(staged, seconds=time.monotonic() - started)
+
+
+def _looked_at(look: t.Callable[[], Staged], home: str) -> Staged:
+    """Whoever looks waits for nobody: what another task fetches just now is not there yet."""
+    try:
+        with lock(home, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            staged = look()
+            if not staged.changed:
+                note_use(staged.directory)
+            return staged
+    except BlockingIOError:
+        return replace(look(), changed=True)
 
 
 def _on_node(channel: Channel) -> Staged:
@@ -141,7 +172,7 @@ def _prefix(channel: Channel, home: str, cache: Cache) -> Staged:
     staged = Staged(channel, directory, False, version, len(objects), sum(each.size for each in objects))
     if os.path.exists(directory + MANIFEST) and not size_faults(objects, _sizes(directory)):
         return staged
-    removed = _fetch_objects(channel, objects, directory, cache) if not cache.check_mode else []
+    removed = _fetch_objects(channel, objects, directory, cache) if not cache.looks_only else []
     return replace(staged, changed=True, removed=tuple(removed))
 
 
@@ -230,9 +261,9 @@ def _archive(channel: Channel, home: str, cache: Cache) -> Staged:
     if not staged.changed:
         sizes = _sizes(directory)
         return replace(staged, files=len(sizes), size=sum(sizes.values()))
-    if cache.check_mode:
+    if cache.looks_only:
         return staged
-    part, file = directory + PART, directory + ".download"
+    part, file = directory + PART, directory + DOWNLOAD
     removed = make_room(cache.directory, home, 0, cache.free_percent, cache.mounted)
     try:
         shutil.rmtree(part, ignore_errors=True)

@@ -12,6 +12,8 @@ description:
   - Fetches S3 prefixes and archives into a cache on the node, several at once, and sees that directories of the node hold something.
   - What is there already and unchanged is not fetched again. A prefix has changed when the name, size or ETag of an object has; only such
     objects are fetched. An archive is known by its SHA-256.
+  - While it fetches, it shows how far it is. On a terminal that is a line that is drawn anew, elsewhere a line every 15 seconds. When that
+    is interrupted, the fetching goes on, and the same task comes back to it.
   - Each version of a source has a directory of its own that never changes, so a training reads on while a newer version is fetched for the next.
 notes:
   - S3 is read by C(s5cmd), with the rights of the node's role.
@@ -58,6 +60,11 @@ options:
     description: How much of the cache's disk stays free, if what is unused in the cache suffices for that. V(0) removes only what is in the way.
     type: int
     default: 10
+  fetch:
+    description:
+      - Whether to fetch what is not there. V(false) sees what is there, holds it for a run that is about to start, and says what is lacking.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Can run in check mode. Prefixes are listed, and nothing is fetched.
@@ -142,6 +149,12 @@ removed:
   elements: str
   returned: success
   sample: [/nvme/trainyard/channels/msls-5d41402abc4b2a76/0123456789abcdef]
+fetched:
+  description: The names of the channels that were fetched, or that would be.
+  type: list
+  elements: str
+  returned: success
+  sample: [images]
 lines:
   description: The same in words, with the time it took.
   type: list
@@ -169,6 +182,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "directory": {"type": "path", "default": "/var/lib/trainyard/channels"},
     "fast_disks": {"type": "list", "elements": "path", "default": []},
     "free_percent": {"type": "int", "default": 10},
+    "fetch": {"type": "bool", "default": True},
 }
 
 
@@ -182,8 +196,9 @@ def main() -> None:
 
     directory = cache_directory(module.params["fast_disks"], module.params["directory"])
     channels = [Channel(**each) for each in module.params["channels"]]
+    cache = Cache(directory, s5cmd, module.check_mode, module.params["free_percent"], fetch=module.params["fetch"])
     try:
-        result = stage(channels, Cache(directory, s5cmd, module.check_mode, module.params["free_percent"]))
+        result = stage(channels, cache)
     except TrainingError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

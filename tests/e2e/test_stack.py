@@ -296,8 +296,13 @@ class TestTrain:
         # What an earlier run made, by the right of the node's role.
         channels = {"learnt": f"s3://{stack.bucket}/runs/good/model"}
         variables = json.dumps({"training_run_channels": channels})
+        # So long that a line of progress comes.
+        late = {"service": "s3", "action": "GetObject", "path": "*/runs/good/model/weights"}
+        stack.lab.page("faults", "POST", {"match": late, "then": {"delay_seconds": 22}})
         outcome = stack.play("train", *stack.train("bad", script, "-e", variables))
         assert outcome.status != 0
+        assert f"Fetching learnt (8 B) on {stack.node}.\n" in outcome.text
+        assert "Progress: learnt 0 B of 8 B\n" in outcome.text
         assert "weights\n" in outcome.text
         assert "the disk is on fire" in outcome.text
         assert re.search(r"exit(ed with)? (code|status) 3|exit code 3", outcome.text), outcome.text

@@ -17,6 +17,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 from ansible_collections.trainyard.aws.plugins.action import training_container as plugin
+from ansible_collections.trainyard.aws.plugins.plugin_utils import _screen
 
 RUNNING = {
     "container_id": "c0ffee",
@@ -84,8 +85,8 @@ class Task:
 def screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     shown: list[str] = []
     monkeypatch.setattr(plugin.display, "display", lambda text, **options: shown.append(text))
-    monkeypatch.setattr(plugin, "_TERMINAL", False)
-    monkeypatch.setattr(plugin, "_PLAIN", False)
+    monkeypatch.setattr(_screen, "TERMINAL", False)
+    monkeypatch.setattr(_screen, "PLAIN", False)
     monkeypatch.setattr(plugin.C, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(plugin.time, "sleep", lambda seconds: None)
     return shown
@@ -323,7 +324,7 @@ class Terminal:
     def display(self, text: str, newline: bool = True, screen_only: bool = False) -> None:
         if not screen_only:
             self.log.append(text)
-        for part in (text + ("\n" if newline else "")).replace(plugin._CLEAR_LINE, "\0").splitlines(keepends=True):
+        for part in (text + ("\n" if newline else "")).replace(_screen.CLEAR_LINE, "\0").splitlines(keepends=True):
             self.rows[-1] = (self.rows[-1] + part.rstrip("\n")).rpartition("\0")[2]
             if part.endswith("\n"):
                 self.rows.append("")
@@ -333,8 +334,8 @@ class Terminal:
 @pytest.fixture
 def terminal(screen: list[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
     made = Terminal()
-    monkeypatch.setattr(plugin, "_TERMINAL", True)
-    monkeypatch.setattr(plugin, "_COLUMNS", 60)
+    monkeypatch.setattr(_screen, "TERMINAL", True)
+    monkeypatch.setattr(_screen, "COLUMNS", 60)
     monkeypatch.setattr(plugin.display, "display", made.display)
     return made
 
@@ -424,7 +425,7 @@ def test_progress_is_read_by_the_pattern(screen: list[str]) -> None:
 
 
 def test_without_utf8_all_is_plain(screen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin, "_PLAIN", True)
+    monkeypatch.setattr(_screen, "PLAIN", True)
     Task({"run_id": "a"}, [RUNNING, lines("epoch 1/2 loss 3", "loss 1", ended=True), ENDED]).run()
     assert "At the end: epoch 1/2 | 50 % | loss 1 #_" in screen
 
@@ -460,7 +461,7 @@ class LongLog:
 
 def test_a_log_of_any_length_takes_the_same_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(plugin.display, "display", lambda text, **options: None)
-    monkeypatch.setattr(plugin, "_TERMINAL", True)
+    monkeypatch.setattr(_screen, "TERMINAL", True)
     monkeypatch.setattr(plugin.C, "DEFAULT_LOCAL_TMP", str(tmp_path))
     log = LongLog()
     task = Task({"run_id": "a"}, t.cast("list[t.Any]", log))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -109,6 +110,41 @@ def test_check_mode_fetches_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     staged(tmp_path, s5cmd, IMAGES)
     assert not staged(tmp_path, s5cmd, IMAGES, check_mode=True)["changed"]
+
+
+def looked_at(tmp_path: Path, s5cmd: FakeS5cmd, *channels: Channel) -> dict[str, t.Any]:
+    return store.stage(channels, dataclasses.replace(cache_in(tmp_path, s5cmd), fetch=False))
+
+
+def test_whoever_looks_hears_what_is_lacking_and_fetches_nothing(tmp_path: Path) -> None:
+    s5cmd = FakeS5cmd(**{"x/1": b"one", "z/1": b"two"})
+    staged(tmp_path, s5cmd, Channel("here", S3, "s3://bucket/z/"))
+    s5cmd.fetched.clear()
+    archive = Channel("a", ARCHIVE, "https://x/y", "1" * 64)
+    result = looked_at(tmp_path, s5cmd, IMAGES, archive, Channel("here", S3, "s3://bucket/z/"))
+    assert result["fetched"] == ["images", "a"]
+    assert [each["bytes"] for each in result["channels"]] == [3, None, 3]
+    assert result["lines"][2] == "here: 1 files, 3 B from s3://bucket/z/, here already"
+    assert not s5cmd.fetched
+    assert not list(tmp_path.glob("cache/*/*.part"))
+    assert staged(tmp_path, s5cmd, IMAGES)["fetched"] == ["images"]
+
+
+def test_what_is_there_is_held_for_whoever_looks(tmp_path: Path) -> None:
+    s5cmd = FakeS5cmd(**{"x/1": b"one"})
+    directory = staged(tmp_path, s5cmd, IMAGES)["channels"][0]["directory"]
+    os.utime(directory, (0, 0))
+    result = looked_at(tmp_path, s5cmd, IMAGES)
+    assert (result["changed"], result["fetched"]) == (False, [])
+    assert os.stat(directory).st_mtime > 0
+
+
+def test_whoever_looks_does_not_wait_for_what_another_task_fetches(tmp_path: Path) -> None:
+    s5cmd = FakeS5cmd(**{"x/1": b"one"})
+    home = os.path.dirname(staged(tmp_path, s5cmd, IMAGES)["channels"][0]["directory"])
+    with store.alone_in(home):
+        assert looked_at(tmp_path, s5cmd, IMAGES)["fetched"] == ["images"]
+    assert looked_at(tmp_path, s5cmd, IMAGES)["fetched"] == []
 
 
 def test_an_object_that_changes_while_it_is_fetched_is_noticed(tmp_path: Path) -> None:
