@@ -242,7 +242,7 @@ class TestConnectionThatIsLost:
     # As a service of the node, because whoever asks for it loses his own connection, too; and longer than Ansible itself tries again.
     CUT = (
         "systemctl stop ssh.socket ssh; pkill -KILL -f '^sshd(-session)?: .*@'; "
-        "docker exec trainyard-run-cut touch /tmp/go; sleep 12; systemctl start ssh"
+        "docker exec trainyard-run-cut touch /tmp/go; sleep 20; systemctl start ssh"
     )
 
     def test_what_came_meanwhile_follows_without_gap_or_repeat(self, stack: Stack) -> None:
