@@ -172,19 +172,19 @@ class Publisher:
 
     def _send(self) -> list[Event]:
         """A refusal is told once, and that it is over."""
-        fault = ""
+        events = []
         try:
             for batch in list(batches(self._unsent)):
-                fault = self._put(batch) or fault
+                refusal = self._put(batch)
                 self._unsent = self._unsent[len(batch) :]
+                events += self._tell_once("metrics_refused", refusal) if refusal else []
         except (OSError, ValueError) as error:
-            fault = str(error) or type(error).__name__
-        if fault:
-            return self._tell_once("metrics_failed", f"{fault}; it is tried again each minute")
+            why = str(error) or type(error).__name__
+            return events + self._tell_once("metrics_failed", f"{why}; it is tried again each minute")
         if "metrics_failed" in self._told:
             self._told.remove("metrics_failed")
-            return [Event("metrics_caught_up")]
-        return []
+            events.append(Event("metrics_caught_up"))
+        return events
 
     def _put(self, batch: t.Sequence[t.Mapping[str, t.Any]]) -> str:
         """Returns why CloudWatch will never take these data. Raises OSError and ValueError where it may take them later."""

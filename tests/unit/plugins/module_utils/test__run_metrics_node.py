@@ -163,7 +163,7 @@ def test_what_waits_is_bounded(
 def test_what_can_never_be_taken_does_not_stand_in_the_way(tmp_path: Path, log: Log, cloudwatch: CloudWatch) -> None:
     ours = publisher(tmp_path, log)
     cloudwatch.refuses = Refused("InvalidParameterValue", "a bad name")
-    assert [each.event for each in ours.round(Look(60, {}))] == ["metrics_failed"]
+    assert [each.event for each in ours.round(Look(60, {}))] == ["metrics_refused"]
     assert not ours.has_unsent
 
 
