@@ -50,6 +50,7 @@ SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
         }
     },
     "nvidia_driver": {"ubuntu-22.04": {"machine_devices": ["0x10de 0x27b8 0x030200"], "machine_gpus": ["NVIDIA L4"]}},
+    "prometheus": {"ubuntu-22.04": {}},
     "s5cmd": {"ubuntu-22.04": {}, "ubuntu-24.04": {}, "amazon-linux-2023": {}},
     "tensorboard": {"ubuntu-22.04": {}, "ubuntu-24.04": {}, "amazon-linux-2023": {}},
     # Docker 29 reaches into the process of a container that is not root's.
