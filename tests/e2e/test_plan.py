@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,8 @@ def test_a_plan_bills_every_part_and_writes_nothing(stack: Stack) -> None:
     assert outcome.changed == 0
     for part in ("nodes train", "g6.12xlarge spot", "bastion", "NAT gateway", "public IPv4", "EBS gp3", "EFS", "S3"):
         assert part in outcome.text, outcome.text
+    # In the lab no agent reports; what a run tells is counted.
+    assert re.search(r"CloudWatch +22 metrics", outcome.text), outcome.text
     assert "All G and VT Spot Instance Requests" in outcome.text
     assert "Prices: Price List API, spot price now." in outcome.text
     assert "USD a run of 6h" in outcome.text
