@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -17,12 +18,12 @@ PLAYS = DataLoader().load_from_file(str(CHECKOUT / "playbooks" / "configure.yml"
 NVIDIA, GAUDI = {"vendor": "nvidia", "count": 8}, {"vendor": "habana", "count": 8}
 
 
-def groups_of(accelerators: list[dict[str, Any]], efa_devices: int) -> Any:
-    """What the task that sorts the nodes makes of one."""
+def groups_of(accelerators: list[dict[str, Any]], efa_devices: int, **more: Any) -> Any:
+    """What the task that sorts the nodes makes of one; ``more`` is what the inventory says of it."""
     tasks = [task for play in PLAYS for task in play.get("pre_tasks", [])]
-    task = next(task for task in tasks if task["name"] == "Sort the nodes by their hardware")
+    task = next(task for task in tasks if task["name"].startswith("Sort the nodes by"))
     hardware = {"accelerators": accelerators, "efa_devices": efa_devices}
-    variables = {**task["vars"], "item": "node", "hostvars": {"node": {"hardware": hardware}}}
+    variables = {**task["vars"], "item": "node", "hostvars": {"node": {"hardware": hardware, **more}}}
     return Templar(DataLoader(), variables=variables).template(task["ansible.builtin.add_host"]["groups"])
 
 
@@ -42,7 +43,16 @@ def test_a_node_takes_part_in_the_plays_of_its_hardware(
     assert groups_of(accelerators, efa_devices) == groups
 
 
+@pytest.mark.parametrize("enabled", [True, "yes"])
+def test_prometheus_asks_where_the_inventory_says_so(enabled: object) -> None:
+    assert groups_of([NVIDIA], 0, prometheus_enabled=enabled) == ["with_nvidia", "with_prometheus"]
+    assert groups_of([], 0, prometheus_enabled=False) == []
+
+
 def test_every_such_group_has_a_play_and_is_there_without_nodes() -> None:
-    patterns = {play["hosts"] for play in PLAYS if "with_" in play["hosts"]}
+    patterns = [play["hosts"] for play in PLAYS if "with_" in play["hosts"]]
     ready = next(task for task in PLAYS[0]["tasks"] if "kind of hardware" in task["name"])
-    assert {f"{group}:!nobody" for group in ready["ansible.builtin.add_host"]["groups"]} == patterns
+    groups = ready["ansible.builtin.add_host"]["groups"]
+    assert {f"{group}:!nobody" for group in groups} <= set(patterns)
+    assert set(re.findall(r"with_\w+", " ".join(patterns))) == set(groups)
+    assert all(pattern.endswith(":!nobody") for pattern in patterns)
