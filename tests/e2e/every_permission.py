@@ -31,7 +31,7 @@ PLANS = {
 # What this life of a stack did not need: a session ends with its connection, and is not ended by a call.
 NOT_LIVED = {"ssm": ["EndSession"]}
 # Packages of Grafana cannot be had in the lab.
-NOT_INSTALLED = ("--skip-tags", "grafana,tensorboard,s5cmd")
+NOT_INSTALLED = ("-e", "target=nobody")
 
 
 @pytest.mark.parametrize("plan", PLANS)

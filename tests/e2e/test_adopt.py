@@ -136,7 +136,7 @@ def ports_open_to(stack: Stack, group: str) -> set[int]:
 
 def the_monitor_is_an_instance_of_its_own(stack: Stack, adopted: dict[str, Any], options: tuple[str, ...]) -> None:
     """What the account holds of it. Packages of Grafana cannot be had here, so nothing is installed on it."""
-    options = (*options, "-e", "aws_monitor_place=instance", "--skip-tags", "grafana,tensorboard,s5cmd")
+    options = (*options, "-e", "aws_monitor_place=instance", "-e", "target=nobody")
     made = stack.play("observe", *options)
     assert made.status == 0, made.text
     assert "-N -L 3000:127.0.0.1:3000 -L 6006:127.0.0.1:6006 adopt-monitor" in made.text
