@@ -134,6 +134,11 @@ class TrainingMetrics:
             else:
                 self.no_number = self.no_number or f"{name} is {value}"
 
+    def recall(self, progress: Progress) -> None:
+        """The newest values of what was counted before."""
+        found = {dimension_value(text): metric.last for text, metric in progress.metrics.items()}
+        self.last.update({name: found[name] for name in self.names if name in found})
+
     def take(self) -> dict[str, Statistics]:
         taken, self._minute = self._minute, {}
         return taken

@@ -150,6 +150,7 @@ class Publisher:
             self._read_again(self._cursor.since)
         except (TrainingError, OSError):
             pass  # it is only not known how far the run was
+        self._training.recall(self._reader.progress)
 
     def _read_again(self, since: str) -> None:
         cursor, ended = START, False

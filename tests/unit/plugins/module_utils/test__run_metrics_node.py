@@ -248,6 +248,16 @@ class TestPrometheus:
         assert cloudwatch.calls == []
         assert [path.name for path in exporter.iterdir()] == ["trainyard_run_a.prom"]
 
+    def test_a_supervisor_that_is_started_anew_knows_the_newest_values(
+        self, exporter: Path, tmp_path: Path, log: Log, cloudwatch: CloudWatch
+    ) -> None:
+        log.lines += ["loss: 1.0", json.dumps({f"m{number}": 1.0 for number in range(25)})]
+        publisher(tmp_path, log, metrics_namespace="").round(Look(60, {}))
+        before = (exporter / "trainyard_run_a.prom").read_text()
+        publisher(tmp_path, log, metrics_namespace="").round(Look(120, {}))
+        assert (exporter / "trainyard_run_a.prom").read_text() == before
+        assert before.count("metric=") == 20
+
     def test_files_of_runs_that_are_over_go(
         self, exporter: Path, tmp_path: Path, log: Log, cloudwatch: CloudWatch
     ) -> None:
