@@ -290,11 +290,15 @@ class TestHostileLog:
         outcome = stack.play("runs", "-e", json.dumps(options))
         assert outcome.status == 0, outcome.text
         assert "\x1b" not in outcome.text
-        text = (tmp_path / "hostile.html").read_text()
-        assert "\x1b" not in text
-        page = Page(text)
-        assert not page.tags & {"script", "img", "b", "iframe", "object", "link"}
-        assert not {name for name in page.attributes if name.startswith("on") or name in ("src", "href")}
+        pages = {}
+        for name in ("hostile", "index"):
+            text = (tmp_path / f"{name}.html").read_text()
+            assert "\x1b" not in text
+            pages[name] = page = Page(text)
+            assert not page.tags & {"script", "img", "b", "iframe", "object", "link"}
+            assert not {each for each in page.attributes if each.startswith("on") or each == "src"}
+        page = pages["hostile"]
+        assert (page.links, pages["index"].links) == (["index.html"], ["hostile.html"])
         # As text it is there: as the name and value of a hyperparameter, in that of a metric and of a file, and in the log.
         for told in (MARKUP, f"loss{MARKUP}"[:60], FILE):
             assert told in page.texts
@@ -308,6 +312,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: list[str | None] = []
         self.texts: list[str] = []
         self.feed(text)
         self.close()
@@ -315,6 +320,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _value in attrs}
+        self.links += [value for name, value in attrs if name == "href"]
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
