@@ -39,6 +39,7 @@ SCENARIOS: dict[str, dict[str, dict[str, Any]]] = {
             },
         }
     },
+    "grafana": {"ubuntu-22.04": {}},
     "habana_driver": {"ubuntu-22.04": {"devices_id": "0x1060"}},
     "node_baseline": {"ubuntu-22.04": {}},
     "node_exporter": {"ubuntu-22.04": {}},
