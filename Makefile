@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 KEEP ?=
 python := .venv/bin/python
 
-.PHONY: help setup demo lab lab-down test test-fast lint bench format requirements clean
+.PHONY: help setup demo lab lab-down test test-fast lint bench format dashboards requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: setup ## Measure the verbs, also beside Terraform: hours; BENCH='--rounds
 
 format: setup ## Let ruff put the Python files in order
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .
+
+dashboards: setup ## Write Grafana's dashboards anew, after a change of tools/dashboards.py
+	@$(python) tools/dashboards.py
 
 requirements: setup ## Pin the newest packages that requirements.in allows
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
