@@ -40,6 +40,7 @@ svg { width: 100%; height: 9rem; background: #8881 } polyline { vector-effect: n
 .y { flex-direction: column; text-align: right; padding-right: .5rem; min-width: 3.5rem }
 .names { padding-left: 4rem } .names span { display: inline-block; margin-right: 1rem }
 .wide { overflow-x: auto } .wide td, .wide th { white-space: nowrap } .number { text-align: right; font-variant-numeric: tabular-nums }
+body:has(.wide) { max-width: 80rem }
 a { color: inherit } .back { font-size: .85rem }
 pre { overflow-x: auto; background: #8881; padding: .7rem; font-size: .85rem; overflow-wrap: normal }
 .succeeded { color: #047857 } .failed { color: #dc2626 } .stopped, .unfinished { color: #b45309 }
