@@ -31,6 +31,7 @@ from ansible_collections.trainyard.aws.plugins.plugin_utils._training_supervisio
 ARGUMENTS: dict[str, t.Any] = {
     "run_id": {"type": "str", "required": True},
     "image": {"type": "str"},
+    "accelerators": {"type": "str", "default": "all"},
     "environment": {"type": "dict"},
     "secrets": {"type": "dict", "no_log": False},
     "hyperparameters": {"type": "dict"},

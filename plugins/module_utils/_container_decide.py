@@ -12,6 +12,10 @@ import signal
 import typing as t
 from datetime import datetime, timezone
 
+from ansible_collections.trainyard.aws.plugins.module_utils._container_accelerators import (
+    ACCELERATOR_FORMS,
+    accelerators_fault,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
     Ending,
     Spec,
@@ -63,6 +67,9 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
     if fault:
         raise TrainingError("Cannot use this run_id", fault, 'Choose an id such as "digits-001".')
     refuse_pattern(params["progress_pattern"])
+    fault = accelerators_fault(params["accelerators"])
+    if fault:
+        raise TrainingError("Cannot use these accelerators", fault, ACCELERATOR_FORMS)
     directory = directory_of(params)
     return Spec(
         run_id=params["run_id"],
@@ -80,6 +87,7 @@ def spec_of(params: t.Mapping[str, t.Any]) -> Spec:
         ulimits=tuple(Ulimit(each["name"], each["soft"], each["hard"]) for each in params["ulimits"] or ()),
         secrets=secrets_of(params["secrets"] or {}),
         working_directory=params["working_directory"] or "",
+        accelerators=params["accelerators"],
     )
 
 

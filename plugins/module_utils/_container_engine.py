@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import stat
 import traceback
 import typing as t
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
+from ansible_collections.trainyard.aws.plugins.module_utils._accelerators import inventory_of
+from ansible_collections.trainyard.aws.plugins.module_utils._container_accelerators import Given, Machine, given_to
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import (
     CHECKPOINTS,
     INPUT,
@@ -46,6 +50,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_types imp
 )
 from ansible_collections.trainyard.aws.plugins.module_utils._ecr_login import login_for
 from ansible_collections.trainyard.aws.plugins.module_utils._kernel_log import xids_between
+from ansible_collections.trainyard.aws.plugins.module_utils._pci_devices import pci_devices
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, Progress, Reader
 from ansible_collections.trainyard.aws.plugins.module_utils._resume import Attempt, spec_of_document
 from ansible_collections.trainyard.aws.plugins.module_utils._secrets_node import (
@@ -62,7 +67,7 @@ from ansible_collections.trainyard.aws.plugins.module_utils._whole_file import r
 try:
     import docker
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-    from docker.types import LogConfig, Mount
+    from docker.types import DeviceRequest, LogConfig, Mount
     from docker.types import Ulimit as DockerUlimit
 
     DOCKER_IMPORT_ERROR = ""
@@ -72,6 +77,7 @@ except ImportError:
 # The local driver keeps bytes that are not UTF-8, which json-file does not. 20 files of 1 GB are more than a training writes;
 # beyond that Docker drops the oldest.
 LOG_DRIVER = {"type": "local", "config": {"max-size": "1g", "max-file": "20", "compress": "false"}}
+SYSFS = "/sys"
 CONTAINER = "container.json"
 ATTEMPT = "attempt.json"
 STATUS = "status.json"
@@ -189,13 +195,25 @@ class Engine:
         image_id, digest = self._image_of(want)
         _prepare_directories(want)
         write_mapping(os.path.join(want.directory, CONTAINER), asdict(replace(want, image_digest=digest)))
+        given = given_to(want.run_id, want.accelerators, self._machine())
         try:
-            self._client.containers.create(image_id, **_options_of(want, digest))
+            self._client.containers.create(image_id, **_options_of(want, digest, given))
         except APIError as error:
             # A second run of this task, started by hand or left over from a killed one, was faster: its container is the run's.
             other = self.find(want.run_id)
             if error.status_code != 409 or other is None or faults_of_match(want, other):
                 raise
+
+    def _machine(self) -> Machine:
+        """What this node has of accelerators, and what Docker knows of them."""
+        docker_info = self._client.info()
+        found = inventory_of(pci_devices(Path(SYSFS)))
+        counts: dict[str, int] = {}
+        for each, count in found.accelerators:
+            counts[each.vendor] = counts.get(each.vendor, 0) + count
+        # Docker names no directories where it does not read descriptions.
+        described = any(glob.glob(f"{place}/nvidia.*") for place in docker_info.get("CDISpecDirs") or ())
+        return Machine(counts, tuple(docker_info.get("Runtimes") or ()), described)
 
     def _start(self, want: Spec) -> None:
         try:
@@ -289,20 +307,22 @@ def _docker_error(what: str, error: t.Any) -> TrainingError:
     )
 
 
-def _options_of(want: Spec, digest: str) -> dict[str, t.Any]:
+def _options_of(want: Spec, digest: str, given: Given) -> dict[str, t.Any]:
     """The container for the Docker SDK: it can do nothing but compute and write to its own directories."""
     return {
         "name": want.container_name,
         "command": list(want.attempt_command or want.command) or None,
         "entrypoint": list(want.entrypoint) or None,
-        "environment": dict(want.environment),
+        "environment": {**given.environment, **dict(want.environment)},
         "labels": _labels_of(want, digest),
         "mounts": [Mount(each.target, each.source, type="bind", read_only=each.read_only) for each in want.volumes],
         "user": want.user or None,
         "working_dir": want.working_directory or None,
         "privileged": False,
         "cap_drop": ["ALL"],
-        "cap_add": list(want.capabilities),
+        "cap_add": sorted({*want.capabilities, *given.capabilities}),
+        "runtime": given.runtime or None,
+        "device_requests": [DeviceRequest(driver="cdi", device_ids=[each]) for each in given.devices] or None,
         "security_opt": ["no-new-privileges"],
         "init": True,
         "detach": True,

@@ -36,6 +36,7 @@ CONTAINER: dict[str, t.Any] = {
     "user": {"type": "str"},
     "working_directory": {"type": "str"},
     "capabilities": {"type": "list", "elements": "str"},
+    "accelerators": {"type": "str", "default": "all"},
     "memory": {"type": "str"},
     "shm_size": {"type": "str"},
     "pids_limit": {"type": "int", "default": 4096},

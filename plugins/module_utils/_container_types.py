@@ -79,6 +79,7 @@ class Spec:
     image_digest: str = ""  # what an earlier attempt of the run was created from
     attempt: int = 1
     attempt_command: tuple[str, ...] = ()  # where an attempt trains with another command than the run's own
+    accelerators: str = "all"  # of those that the node has; "none", or numbers such as "0,2"
 
     @property
     def container_name(self) -> str:

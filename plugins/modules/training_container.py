@@ -110,6 +110,13 @@ options:
     description: Kernel capabilities to keep, such as V(SYS_NICE). All others are dropped.
     type: list
     elements: str
+  accelerators:
+    description:
+      - 'The accelerators of the node that the container gets: V(all) that there are, V(none), or some by their numbers, such as V(0,2).'
+      - GPUs come by their description (CDI) where Docker knows it, otherwise by the runtime C(nvidia); Gaudi by the runtime C(habana).
+        A node whose accelerators Docker cannot hand on is refused.
+    type: str
+    default: all
   memory:
     description: Memory limit, such as V(8g), with no swap beyond it. No limit if left out.
     type: str

@@ -25,6 +25,10 @@ options:
   image:
     description: The image that trains. It must not be empty.
     type: str
+  accelerators:
+    description: The accelerators that the container gets, as M(trainyard.aws.training_container) takes them.
+    type: str
+    default: all
   environment:
     description: Environment variables of the container.
     type: dict

@@ -15,6 +15,10 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.trainyard.aws.plugins.module_utils._container_accelerators import (
+    ACCELERATOR_FORMS,
+    accelerators_fault,
+)
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import RESERVED_ENVIRONMENT
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import run_id_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
@@ -70,6 +74,9 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
         faults.append(Fault(names.of("image"), "it is empty.", "Name the image that trains."))
     elif image != image.strip() or re.search(r"\s", image):
         faults.append(Fault(names.of("image"), f'"{image}" has a space in it.', "Write it as registry/name:tag."))
+    what = accelerators_fault(options["accelerators"])
+    if what:
+        faults.append(Fault(names.of("accelerators"), what, ACCELERATOR_FORMS))
     working = options["working_directory"] or ""
     if working and (not working.startswith("/") or posixpath.normpath(working) != working):
         what = f'"{working}" is not the path of a directory in the container.'

@@ -29,6 +29,7 @@ PARAMS: dict[str, t.Any] = {
     "volumes": None,
     "user": None,
     "capabilities": None,
+    "accelerators": "all",
     "memory": None,
     "shm_size": "2g",
     "pids_limit": 4096,

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.trainyard.aws.plugins.module_utils import _container_engine as engine
+from ansible_collections.trainyard.aws.plugins.module_utils._container_accelerators import Given, Machine
 from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import spec_of
 from ansible_collections.trainyard.aws.plugins.module_utils._container_types import (
     EngineAway,
@@ -40,6 +41,7 @@ def params_in(directory: Path, **changes: t.Any) -> dict[str, t.Any]:
         "volumes": None,
         "user": None,
         "capabilities": ["sys_nice"],
+        "accelerators": "all",
         "memory": "64m",
         "shm_size": None,
         "pids_limit": 10,
@@ -127,7 +129,7 @@ def test_a_container_of_others_is_not_touched() -> None:
 
 
 def test_container_can_do_little(tmp_path: Path) -> None:
-    options = engine._options_of(spec_of(params_in(tmp_path)), "image@sha256:1")
+    options = engine._options_of(spec_of(params_in(tmp_path)), "image@sha256:1", Given())
     assert options["privileged"] is False
     assert options["cap_drop"] == ["ALL"]
     assert options["cap_add"] == ["SYS_NICE"]
@@ -353,7 +355,7 @@ def test_without_its_secrets_nothing_is_started(tmp_path: Path, monkeypatch: pyt
 
 def test_docker_is_told_where_secrets_lie_and_not_what_they_are(tmp_path: Path) -> None:
     want = spec_of(params_in(tmp_path, secrets=SECRETS))
-    options = engine._options_of(want, "image@sha256:1")
+    options = engine._options_of(want, "image@sha256:1", Given())
     (mount,) = [each for each in options["mounts"] if each["Target"] == "/run/secrets"]
     assert (mount["Source"], mount["ReadOnly"]) == ("/run/trainyard/a/secrets", True)
     assert engine._state_of(container_of(want)).secrets == (("hf", "ssm:/team/hf"),)
@@ -437,3 +439,41 @@ def test_a_docker_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
     with pytest.raises(EngineAway, match="Cannot reach Docker"):
         engine.Engine()
+
+
+def test_accelerators_become_what_docker_is_asked_for(tmp_path: Path) -> None:
+    want = spec_of(params_in(tmp_path, environment={"NVIDIA_DRIVER_CAPABILITIES": "all"}))
+    runtime = engine._options_of(
+        want,
+        "d",
+        Given("nvidia", (), {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute"}, ("IPC_LOCK",)),
+    )
+    assert runtime["runtime"] == "nvidia"
+    assert runtime["device_requests"] is None
+    assert runtime["cap_add"] == ["IPC_LOCK", "SYS_NICE"]
+    assert runtime["environment"]["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert runtime["environment"]["NVIDIA_DRIVER_CAPABILITIES"] == "all"  # the user's own word counts
+    described = engine._options_of(want, "d", Given(devices=("nvidia.com/gpu=0", "nvidia.com/gpu=2")))
+    asked = [(each["Driver"], each["DeviceIDs"]) for each in described["device_requests"]]
+    assert asked == [("cdi", ["nvidia.com/gpu=0"]), ("cdi", ["nvidia.com/gpu=2"])]
+    assert described["runtime"] is None
+
+
+@pytest.mark.parametrize("description", ["nvidia.yaml", "", None], ids=["described", "not described", "not read"])
+def test_the_machine_is_its_bus_and_what_docker_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str | None
+) -> None:
+    for number, (vendor, device) in enumerate([("0x10de", "0x27b8"), ("0x10de", "0x27b8"), ("0x8086", "0x1237")]):
+        place = tmp_path / "sys/bus/pci/devices" / f"0000:00:{number:02d}.0"
+        place.mkdir(parents=True)
+        for name, text in (("vendor", vendor), ("device", device), ("class", "0x030200")):
+            (place / name).write_text(f"{text}\n")
+    directories = tmp_path / "cdi"
+    directories.mkdir()
+    if description:
+        (directories / description).touch()
+    told = {"Runtimes": {"runc": {}, "nvidia": {}}, "CDISpecDirs": None if description is None else [str(directories)]}
+    monkeypatch.setattr(engine, "SYSFS", str(tmp_path / "sys"))
+    node = engine.Engine.__new__(engine.Engine)
+    node._client = SimpleNamespace(info=lambda: told)
+    assert node._machine() == Machine({"nvidia": 2}, ("runc", "nvidia"), gpus_described=description == "nvidia.yaml")

@@ -15,6 +15,7 @@ NAMES = inputs.Names("training_run_")
 OPTIONS: dict[str, t.Any] = {
     "run_id": "digits-001",
     "image": "trainyard/digits:1",
+    "accelerators": "all",
     "environment": None,
     "secrets": None,
     "working_directory": "",
@@ -70,6 +71,8 @@ SCHEMA = {
         pytest.param({"environment": {"A": ["hush"]}}, "training_run_environment: A is not a text", id="list"),
         pytest.param({"environment": {"A": "hush\0"}}, "A holds a zero byte", id="zero byte"),
         pytest.param({"secrets": {"hf": "ssm:/team/hf", "w": "secretsmanager:w#k"}}, None, id="secrets"),
+        pytest.param({"accelerators": "0,2"}, None, id="accelerators"),
+        pytest.param({"accelerators": "two"}, 'training_run_accelerators: "two" names no accelerators', id="no accelerators"),
         pytest.param({"working_directory": "/opt/ml/code/src"}, None, id="working directory"),
         pytest.param(
             {"working_directory": "src"}, 'training_run_working_directory: "src" is not the path', id="no path"
