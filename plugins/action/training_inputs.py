@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "image": {"type": "str"},
     "accelerators": {"type": "str", "default": "all"},
     "environment": {"type": "dict"},
+    "volumes": {"type": "list", "elements": "dict"},
     "secrets": {"type": "dict", "no_log": False},
     "hyperparameters": {"type": "dict"},
     "hyperparameters_file": {"type": "str"},

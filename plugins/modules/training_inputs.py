@@ -29,6 +29,10 @@ options:
     description: The accelerators that the container gets, as M(trainyard.aws.training_container) takes them.
     type: str
     default: all
+  volumes:
+    description: More directories or files of the node that the container sees, as M(trainyard.aws.training_container) takes them.
+    type: list
+    elements: dict
   environment:
     description: Environment variables of the container.
     type: dict

@@ -19,8 +19,11 @@ from ansible_collections.trainyard.aws.plugins.module_utils._container_accelerat
     ACCELERATOR_FORMS,
     accelerators_fault,
 )
-from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import RESERVED_ENVIRONMENT
-from ansible_collections.trainyard.aws.plugins.module_utils._container_types import run_id_fault
+from ansible_collections.trainyard.aws.plugins.module_utils._container_decide import (
+    RESERVED_ENVIRONMENT,
+    refuse_docker_socket,
+)
+from ansible_collections.trainyard.aws.plugins.module_utils._container_types import TrainingError, run_id_fault
 from ansible_collections.trainyard.aws.plugins.module_utils._preflight import Fault
 from ansible_collections.trainyard.aws.plugins.module_utils._progress import PatternError, pattern_of
 from ansible_collections.trainyard.aws.plugins.module_utils._secrets import FORMS, secret_fault
@@ -99,10 +102,29 @@ def run_faults(names: Names, options: t.Mapping[str, t.Any]) -> list[Fault]:
         pattern_of(options["progress_pattern"] or "")
     except PatternError as error:
         faults.append(Fault(names.of("progress_pattern"), str(error), "Leave it empty for the usual ones."))
+    faults += volume_faults(names.of("volumes"), options["volumes"] or [])
     faults += output_faults(names.of("outputs"), options["outputs"] or [])
     wrong = [secret_fault(name, place) for name, place in (options["secrets"] or {}).items()]
     faults += [Fault(names.of("secrets"), each, FORMS) for each in wrong if each]
     return faults + environment_faults(names.of("environment"), options["environment"] or {})
+
+
+def volume_faults(subject: str, volumes: t.Sequence[t.Mapping[str, t.Any]]) -> list[Fault]:
+    """Of directories and files of the node that the container sees."""
+    faults = []
+    for volume in volumes:
+        source, target = str(volume.get("source") or ""), str(volume.get("target") or "")
+        if not (
+            source.startswith("/") and target.startswith("/") and posixpath.normpath(target) not in ("/", "/opt/ml")
+        ):
+            what = f'"{source}" cannot be seen at "{target}".'
+            faults.append(Fault(subject, what, "Write both as paths from the root, such as /data/words and /words."))
+            continue
+        try:
+            refuse_docker_socket(source)
+        except TrainingError as error:
+            faults.append(Fault(subject, f"{error.what}: {error.why}", error.fix))
+    return faults
 
 
 def output_faults(subject: str, outputs: t.Sequence[str]) -> list[Fault]:

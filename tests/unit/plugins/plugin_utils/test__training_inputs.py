@@ -16,6 +16,7 @@ OPTIONS: dict[str, t.Any] = {
     "run_id": "digits-001",
     "image": "trainyard/digits:1",
     "accelerators": "all",
+    "volumes": None,
     "environment": None,
     "secrets": None,
     "working_directory": "",
@@ -72,7 +73,17 @@ SCHEMA = {
         pytest.param({"environment": {"A": "hush\0"}}, "A holds a zero byte", id="zero byte"),
         pytest.param({"secrets": {"hf": "ssm:/team/hf", "w": "secretsmanager:w#k"}}, None, id="secrets"),
         pytest.param({"accelerators": "0,2"}, None, id="accelerators"),
-        pytest.param({"accelerators": "two"}, 'training_run_accelerators: "two" names no accelerators', id="no accelerators"),
+        pytest.param({"volumes": [{"source": "/data", "target": "/words"}]}, None, id="volume"),
+        pytest.param(
+            {"volumes": [{"source": "data", "target": "/words"}]}, '"data" cannot be seen at "/words"', id="no source"
+        ),
+        pytest.param(
+            {"volumes": [{"source": "/data", "target": "/opt/ml/"}]}, "cannot be seen", id="over the contract"
+        ),
+        pytest.param({"volumes": [{"source": "/var/run", "target": "/run"}]}, "the Docker socket", id="socket"),
+        pytest.param(
+            {"accelerators": "two"}, 'training_run_accelerators: "two" names no accelerators', id="no accelerators"
+        ),
         pytest.param({"working_directory": "/opt/ml/code/src"}, None, id="working directory"),
         pytest.param(
             {"working_directory": "src"}, 'training_run_working_directory: "src" is not the path', id="no path"
