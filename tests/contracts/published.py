@@ -73,5 +73,5 @@ def in_prometheus() -> dict[str, set[str]]:
             name, *labels = line.split()
             found[name] = _OF_THE_SCRAPE | set(labels)
     counters = (ROLES / "dcgm_exporter/vars/main.yml").read_text(encoding="utf-8")
-    found |= {name: _OF_THE_SCRAPE | _OF_DCGM for name in re.findall(r"\[(DCGM_\w+),", counters)}
+    found |= dict.fromkeys(re.findall(r"\[(DCGM_\w+),", counters), _OF_THE_SCRAPE | _OF_DCGM)
     return found
