@@ -216,6 +216,7 @@ class TestTrainingThatIsTakenDown:
         with stack.follow("train", *options) as followed:
             latest = "runs/again/checkpoints/LATEST"
             wait_for(lambda: latest in stack.objects("runs/again/"), PATIENCE_SECONDS, "the first checkpoint")
+            followed.wait_until_it_says("step 1")  # a busy machine copies before it follows
             assert stack.ssh("sudo docker kill --signal KILL trainyard-run-again", host=MAIN).status == 0
             followed.wait_until_it_says("it is tried again in 30 s")
             put_token(stack, new)
