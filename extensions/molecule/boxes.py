@@ -142,14 +142,20 @@ def _serve(client: docker.DockerClient, file_system: str, image: str) -> None:
     server.start()
 
 
-def _serve_stand_ins(client: docker.DockerClient, base: str) -> None:
-    """A web server that stands in for those of the vendors, as packages.test; see stand_ins/publish.py."""
+def publish_stand_ins(client: docker.DockerClient, base: str) -> str:
+    """Make the image of a web server that stands in for those of the vendors; see stand_ins/publish.py. Returns its tag."""
     tag = f"{STACK}-stand-ins"
     try:
         client.images.build(path=str(STAND_INS), tag=tag, buildargs={"BASE": base}, rm=True, forcerm=True)
     except docker.errors.BuildError as error:
         said = "".join(str(line.get("stream", "")) for line in error.build_log)
         raise SystemExit(f"Cannot publish the stand-ins: {error.msg}\n{said[-4000:]}") from error
+    return tag
+
+
+def _serve_stand_ins(client: docker.DockerClient, base: str) -> None:
+    """That web server, as packages.test."""
+    tag = publish_stand_ins(client, base)
     server = client.containers.create(tag, name=tag, labels=LABELS, network_mode="none")
     client.networks.get("none").disconnect(server)
     client.networks.get(STACK).connect(server, aliases=["packages.test"])
