@@ -90,8 +90,12 @@ def restart(client: docker.DockerClient, name: str) -> None:
 
 def down(client: docker.DockerClient) -> None:
     chosen = {"label": f"trainyard.molecule={STACK}"}
-    for container in client.containers.list(all=True, filters=chosen):
-        container.remove(force=True, v=True)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for removal in [
+            pool.submit(container.remove, force=True, v=True)
+            for container in client.containers.list(all=True, filters=chosen)
+        ]:
+            removal.result()
     for network in client.networks.list(filters=chosen):
         network.remove()
     shutil.rmtree(STATE, ignore_errors=True)
