@@ -90,12 +90,9 @@ def restart(client: docker.DockerClient, name: str) -> None:
 
 def down(client: docker.DockerClient) -> None:
     chosen = {"label": f"trainyard.molecule={STACK}"}
+    containers = client.containers.list(all=True, filters=chosen)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        for removal in [
-            pool.submit(container.remove, force=True, v=True)
-            for container in client.containers.list(all=True, filters=chosen)
-        ]:
-            removal.result()
+        list(pool.map(lambda container: container.remove(force=True, v=True), containers))
     for network in client.networks.list(filters=chosen):
         network.remove()
     shutil.rmtree(STATE, ignore_errors=True)
