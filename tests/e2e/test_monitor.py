@@ -158,7 +158,7 @@ def test_prometheus_asks_the_node(stack: Stack) -> None:
 def test_tensorboard_shows_what_the_bucket_holds(stack: Stack, tunnel: dict[str, str]) -> None:
     script = shlex.quote(WRITES_EVENTS.read_text())
     written = stack.ssh(
-        f"/opt/tensorboard/bin/python -c {script} /tmp/tb/events 0 1; base64 /tmp/tb/events", host=MONITOR
+        f'events=$(mktemp); /opt/tensorboard/bin/python -c {script} "$events" 0 1; base64 "$events"', host=MONITOR
     )
     assert written.status == 0, written.text
     key = f"runs/{RUN}/events.out.tfevents.1790000000.node.42.0"
