@@ -190,7 +190,7 @@ def _of_directory(code: str, reference: str, most_megabytes: int, scratch: Path)
     index = scratch / "index"
     own = Path(top, git("rev-parse", "--git-path", "index"))
     if own.exists():
-        shutil.copy(own, index)  # with what Git knows of files that have not changed
+        shutil.copy2(own, index)  # what Git knows of unchanged files, and of when: what was written since is read again
     work = Git(top, {**git.environment, "GIT_INDEX_FILE": str(index)})
     if not own.exists():
         work("read-tree", commit)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_the_same_code_is_the_same_again(repository: Path, tmp_path: Path, chang
         for code, name in zip(codes_found, "ab", strict=True)
     ]
     assert archives[0] == archives[1]
+
+
+def test_a_change_in_the_second_of_the_last_add_is_seen(repository: Path, tmp_path: Path) -> None:
+    file, index = repository / "train.py", repository / ".git" / "index"
+    second = (1_700_000_000, 1_700_000_000)
+    git(repository, "config", "core.trustctime", "false")  # as if this second lasted
+    os.utime(file, second)
+    git(repository, "add", "train.py")
+    os.utime(index, second)
+    file.write_text(file.read_text().replace("one", "two"))
+    os.utime(file, second)
+    assert resolved(repository, tmp_path / "a").changed
 
 
 def test_a_hook_of_another_repository_does_not_lead_astray(
