@@ -26,7 +26,8 @@ def test_destroy_removes_the_first_thing_of_a_killed_provision(stack: Stack, fau
 
 
 def test_provision_and_destroy_go_on_where_they_were_killed(stack: Stack, faults: Faults) -> None:
-    kill_after(stack, faults, "provision", ["CreateNatGateway", "RunInstances", "CreateFileSystem"])
+    kill_after(stack, faults, "provision", ["CreateNatGateway"])
+    kill_after(stack, faults, "provision", ["RunInstances", "CreateFileSystem"])
     outcome = stack.play("provision")
     assert outcome.status == 0, outcome.text
     assert count_of(stack.lab) == ONE_OF_EACH
