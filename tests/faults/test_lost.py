@@ -39,6 +39,17 @@ def test_a_second_network_of_ours_goes_too(stack: Stack) -> None:
     destroy(stack)
 
 
+@pytest.mark.usefixtures("nothing_left")
+def test_check_mode_goes_on_where_no_address_was_to_be_had(stack: Stack, faults: Faults) -> None:
+    """The network is there, what stands behind its address is not, and check mode names the rest."""
+    faults.add("AllocateAddress", {"status": 400, "code": "AddressLimitExceeded"}, times=None)
+    assert stack.play("provision").status != 0
+    faults.clear()
+    outcome = stack.play("provision", "--check")
+    assert outcome.status == 0, outcome.text
+    destroy(stack)
+
+
 def test_throttling_without_an_end_ends_before_anything_is_created(stack: Stack, faults: Faults) -> None:
     faults.add("DescribeVpcs", THROTTLED, times=None)
     before = len(stack.lab.calls())
