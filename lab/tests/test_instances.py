@@ -156,3 +156,21 @@ def test_a_shutdown_inside_the_box_stops_or_terminates_its_instance(
     assert eventually(lambda: stack.describe(identity)["State"]["Name"] == state)
     assert stack.describe(identity)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
     assert eventually(lambda: bool(lab.containers(identity)) == (state == "stopped"))
+
+
+def test_what_a_zip_holds_is_compiled_once_in_a_box(lab: RunningLab, node: dict[str, Any]) -> None:
+    """The second time what was kept is run, here exchanged, and not the source."""
+    say = "import sys; sys.path[:0] = ['/tmp/zip']; import said"
+    pack = "import zipfile; zip = zipfile.ZipFile('/tmp/zip', 'w'); zip.writestr('said.py', 'print(1)'); zip.close()"
+    exchange = (
+        "import glob, lab_compiled, marshal, os;"
+        "newest = max(glob.glob(lab_compiled.FOLDER + '/*'), key=os.path.getmtime);"
+        "marshal.dump(compile('print(2)', 'said.py', 'exec'), open(newest, 'wb'))"
+    )
+    instance = node["InstanceId"]
+    assert [lab.run(instance, "python3", "-c", each) for each in (pack, say, exchange, say)] == [
+        (0, ""),
+        (0, "1\n"),
+        (0, ""),
+        (0, "2\n"),
+    ]
