@@ -9,16 +9,11 @@ The tests stand in the order of the monitor's life and build on each other.
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 import shlex
 import subprocess
-import tarfile
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import docker
 import pytest
@@ -48,31 +43,31 @@ def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 @pytest.fixture(scope="module")
-def packages(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+def packages(stack: Stack) -> Iterator[tuple[str, ...]]:
     """The options that take Grafana from a web server on this machine, which only the stack's network can reach."""
-    client, folder = docker.from_env(), tmp_path_factory.mktemp("packages")
-    made = client.containers.create(publish_stand_ins(client, build(client, print).box))
+    client, address, port = docker.from_env(), f"{OCTETS}.0.1", free_port()
+    server = client.containers.run(
+        publish_stand_ins(client, build(client, print).box),
+        ["python3", "-m", "http.server", "--directory", "/srv", "--bind", address, str(port)],
+        network_mode="host",
+        auto_remove=True,
+        detach=True,
+    )
+    url = f"http://{address}:{port}"
     try:
-        chunks, _ = made.get_archive("/srv")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            tar.extractall(folder, filter="data")
-    finally:
-        made.remove()
-    serve = partial(SimpleHTTPRequestHandler, directory=str(folder / "srv"))
-    with ThreadingHTTPServer((f"{OCTETS}.0.1", 0), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://{OCTETS}.0.1:{server.server_port}"
+        wait_for(lambda: answers(f"{url}/fingerprint"), 30, "the server of the stand-ins")
         yield (
             "-e",
             json.dumps(
                 {
                     "grafana_repository_url": f"{url}/grafana",
                     "grafana_repository_key_url": f"{url}/key.asc",
-                    "grafana_repository_key_fingerprints": [(folder / "srv" / "fingerprint").read_text()],
+                    "grafana_repository_key_fingerprints": [requests.get(f"{url}/fingerprint", timeout=10).text],
                 }
             ),
         )
-        server.shutdown()
+    finally:
+        server.kill()
 
 
 @pytest.fixture
