@@ -17,7 +17,7 @@ import zipimport
 from types import CodeType
 
 FOLDER = f"/var/cache/lab-compiled/{sys.implementation.cache_tag}"
-_compile_source = zipimport._compile_source
+_compile_source = zipimport._compile_source  # type: ignore[attr-defined] # typeshed has only what is public
 
 
 def compile_source(pathname: str, source: bytes) -> CodeType:
@@ -37,4 +37,4 @@ def compile_source(pathname: str, source: bytes) -> CodeType:
     return code
 
 
-zipimport._compile_source = compile_source
+zipimport._compile_source = compile_source  # type: ignore[attr-defined]
