@@ -37,4 +37,4 @@ def compile_source(pathname: str, source: bytes) -> CodeType:
     return code
 
 
-zipimport._compile_source = compile_source  # type: ignore[attr-defined]
+zipimport._compile_source = compile_source  # type: ignore[attr-defined] # as above
